@@ -1,0 +1,19 @@
+/*
+ * arch/debug.h - this CPU's hardware breakpoints, for tests: DR0-DR3.
+ */
+#ifndef ARCH_DEBUG_H
+#define ARCH_DEBUG_H
+
+#include <anyctx/types.h>
+
+enum hw_break { HW_BREAK_EXEC = 0, HW_BREAK_WRITE = 1, HW_BREAK_RW = 3 };
+
+/* Returns -EINVAL if addr is in the entry code, where none may be set. */
+int arch_hw_break_set(unsigned int slot, const void *addr, enum hw_break kind, unsigned int len);
+void arch_hw_break_clear(unsigned int slot);
+
+/* The return addresses above frame pointer rbp (with first pc, if not 0);
+ * stops at anything that is not a mapped kernel stack. Any context. */
+unsigned int arch_backtrace(u64 pc, u64 rbp, u64 *out, unsigned int max);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * irq_work.h - run a function soon, in hard interrupt context, from anywhere.
+ *
+ * irq_work_queue and irq_work_queue_on may be called from any context, NMI
+ * included. A work item that is queued and not yet begun is not queued twice
+ * (the call returns false); one that re-queues itself, or is re-queued by
+ * another CPU while its function runs, runs again: none is lost. The function
+ * runs on the chosen CPU with interrupts off.
+ */
+#ifndef ANYCTX_IRQ_WORK_H
+#define ANYCTX_IRQ_WORK_H
+
+#include <anyctx/llist.h>
+
+struct irq_work {
+	struct llist_node node;
+	u32 state; /* bit 0: pending, bit 1: running */
+	void (*func)(struct irq_work *);
+};
+
+static inline void init_irq_work(struct irq_work *w, void (*func)(struct irq_work *))
+{
+	w->node.next = NULL;
+	w->state = 0;
+	w->func = func;
+}
+
+bool irq_work_queue(struct irq_work *w);
+bool irq_work_queue_on(struct irq_work *w, unsigned int cpu);
+/* Wait until w neither waits nor runs. Thread context, interrupts on. */
+void irq_work_sync(struct irq_work *w);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * slab.h - objects: kmalloc and its relatives, and caches of equal objects.
+ *
+ * Contexts. Calls ending in _nolock may be made at any instruction, in any
+ * context. kmalloc, kzalloc, krealloc, kfree, ksize, kmem_cache_alloc and
+ * kmem_cache_free may be made from thread and hard interrupt context.
+ * kmem_cache_create, kmem_cache_destroy and defer_free_barrier: thread only.
+ *
+ * Any pointer, either call: kfree and kfree_nolock take whatever any of the
+ * allocation calls here or in gfp.h returned, of any size.
+ *
+ * Sizes. 0 gives ZERO_SIZE_PTR, which is not NULL, must not be dereferenced
+ * and may be freed. Up to KMALLOC_MAX_SIZE (4 MiB); above it a report and NULL.
+ * Alignment is at least 8; a power of two is aligned to itself (up to 4 KiB).
+ *
+ * Failure is NULL, and then no free memory for that size is left in the memory
+ * the call may use. A bad free (double, wild, into the middle) is reported with
+ * call, pointer and CPU, and ignored; `panic_on_bad_free=1` makes it a panic.
+ */
+#ifndef ANYCTX_SLAB_H
+#define ANYCTX_SLAB_H
+
+#include <anyctx/gfp.h>
+
+#define KMALLOC_MAX_CACHE_SIZE 8192UL
+#define KMALLOC_MAX_SIZE (PAGE_SIZE << MAX_ORDER)
+#define ZERO_SIZE_PTR ((void *)16)
+#define ZERO_OR_NULL_PTR(p) ((u64)(p) <= (u64)ZERO_SIZE_PTR)
+
+void *kmalloc(size_t size, gfp_t gfp);
+void *kzalloc(size_t size, gfp_t gfp);
+void *kmalloc_node(size_t size, gfp_t gfp, int node);
+/* New size, same first bytes; NULL leaves the old block as it was. */
+void *krealloc(void *p, size_t size, gfp_t gfp);
+void kfree(const void *p);
+/* The bytes that may be used at p; 0 for NULL and ZERO_SIZE_PTR. */
+size_t ksize(const void *p);
+
+void *kmalloc_nolock(size_t size, gfp_t gfp, int node);
+void kfree_nolock(const void *p);
+
+/* A cache of objects of one size. */
+struct kmem_cache;
+
+#define SLAB_HWCACHE_ALIGN (1u << 0) /* align to 64 bytes (or a divisor, if small) */
+#define SLAB_PANIC (1u << 1)         /* a failed create is a panic */
+#define SLAB_VALID_MASK ((1u << 2) - 1)
+
+/*
+ * size 1 to KMALLOC_MAX_CACHE_SIZE; align 0 or a power of two up to PAGE_SIZE.
+ * ctor is called once for each object when its slab is made; an object must be
+ * freed in the constructed state, and keeps it while it is free. NULL: bad
+ * argument (reported), name taken, too many caches, or no memory.
+ */
+struct kmem_cache *kmem_cache_create(const char *name, size_t size,
+				     size_t align, unsigned int flags,
+				     void (*ctor)(void *));
+/*
+ * Free the cache and all its slabs. Waits for what was deferred. If objects are
+ * still allocated: a report, -EBUSY, and the cache stays usable.
+ */
+int kmem_cache_destroy(struct kmem_cache *s);
+void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp);
+void kmem_cache_free(struct kmem_cache *s, void *obj);
+void *kmem_cache_alloc_nolock(struct kmem_cache *s, gfp_t gfp, int node);
+void kmem_cache_free_nolock(struct kmem_cache *s, void *obj);
+/* Give back every page that the cache can spare; returns how many. */
+u64 kmem_cache_shrink(struct kmem_cache *s);
+unsigned int kmem_cache_size(const struct kmem_cache *s);
+
+/*
+ * Returns when every free that was deferred before the call, on any CPU, has
+ * been done. Thread context.
+ */
+void defer_free_barrier(void);
+
+#endif

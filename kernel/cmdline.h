@@ -1,0 +1,30 @@
+/*
+ * cmdline.h - kernel arguments: name=value words. A parameter is declared where
+ * it is used, and found through the linker section "kparams"; a word that
+ * names none is an error that lists those there are.
+ */
+#ifndef KERNEL_CMDLINE_H
+#define KERNEL_CMDLINE_H
+
+#include <anyctx/types.h>
+
+struct kparam {
+	const char *name, *help;
+	s64 *num;        /* or NULL; a bare name sets 1; k, M, G suffixes */
+	const char **str; /* or NULL */
+	s64 min, max;
+};
+
+/* var: a static s64 with its default; min and max are checked. */
+#define KPARAM_INT(var, pname, lo, hi, phelp) \
+	static const struct kparam kparam_##var __section("kparams") __used __aligned(8) = { \
+		.name = pname, .help = phelp, .num = &var, .min = lo, .max = hi }
+#define KPARAM_STR(var, pname, phelp) \
+	static const struct kparam kparam_##var __section("kparams") __used __aligned(8) = { \
+		.name = pname, .help = phelp, .str = &var }
+
+/* Parse; on an unknown word or a bad value: prints the error and the list,
+ * and returns false (the boot ends with EXIT_FAIL). */
+bool cmdline_parse(const char *line);
+
+#endif

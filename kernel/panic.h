@@ -1,0 +1,23 @@
+/*
+ * panic.h - the end, with a full report: CPU, context, registers, backtrace
+ * with symbols, the allocator's state; the other CPUs are stopped by NMI.
+ */
+#ifndef KERNEL_PANIC_H
+#define KERNEL_PANIC_H
+
+#include <arch/cpu.h>
+
+void __noreturn panic(const char *fmt, ...) __printf(1, 2);
+void __noreturn panic_regs(struct regs *r, const char *fmt, ...) __printf(2, 3);
+bool panicking(void);
+/* Print "symbol+0x12/0x80" for an address; any context. */
+void print_symbol(char *buf, size_t size, u64 addr);
+void print_backtrace(u64 pc, u64 rbp);
+
+/* A broken invariant is a panic in every build. */
+#define BUG_ON(c) do { \
+	if (unlikely(c)) \
+		panic("BUG at %s:%d: %s", __FILE__, __LINE__, #c); \
+} while (0)
+
+#endif
