@@ -36,6 +36,14 @@ static inline u64 virt_to_phys(const void *va) /* direct map addresses only */
 	return (u64)va - DIRECT_MAP_BASE;
 }
 
+/*
+ * ACPI (CPUs, NUMA nodes into mem_ranges, I/O APICs, HPET) and the per-CPU
+ * areas of all CPUs. CPU 0, before mm_init().
+ */
+void arch_machine_init(void);
+/* Local APIC of this CPU, I/O APICs, clocks calibrated. CPU 0, after mm_init(). */
+void arch_irq_init(void);
+
 /* CPUs found (enabled and usable, at most NR_CPUS), node of each, distances. */
 unsigned int arch_nr_cpus_found(void);
 int arch_cpu_node(unsigned int cpu);

@@ -1,0 +1,44 @@
+/*
+ * mm.h - what kernel/ and the tests ask of the allocator besides allocating:
+ * start-up, checking, and telling its state. mm/internal.h holds its inside.
+ */
+#ifndef MM_MM_H
+#define MM_MM_H
+
+#include <anyctx/types.h>
+
+/* CPU 0 while booting: needs mem_ranges[], CPU and node numbers, per-CPU areas. */
+void mm_init(void);
+
+/* Give back all that CPUs cache and all that is deferred. Thread context,
+ * interrupts on; the machine should be at rest for an exact result. */
+void mm_quiesce(void);
+
+/*
+ * Walk every structure and compare every counter with the walk. At rest, in
+ * thread context. Returns the number of differences; each is printed.
+ */
+unsigned int mm_check(void);
+
+/* Bad frees and bad arguments reported since boot. */
+u64 mm_reports(void);
+/* While true, reports are counted but not printed (tests that provoke them). */
+void mm_reports_quiet(bool quiet);
+/* The text of the newest report. */
+const char *mm_last_report(void);
+
+struct mm_stats {
+	u64 pages_managed, pages_free;
+	u64 slab_pages, large_pages, block_pages; /* large: kmalloc; block: alloc_pages */
+	u64 deferred, deferred_served;            /* frees, since boot */
+	u64 spurious_failures; /* NULL returned although a free block was there */
+	u64 failures;          /* NULL returned because there was none */
+};
+void mm_get_stats(struct mm_stats *st);
+
+/* The shell's and the panic's views. */
+void mm_print_meminfo(void);
+void mm_print_slabinfo(void);
+void mm_print_buddyinfo(void);
+
+#endif
