@@ -1,0 +1,150 @@
+/*
+ * memmap.c - the descriptors of all pages, and the free map, at boot.
+ *
+ * Descriptors are an array in frame order at VMEMMAP_BASE, 24 bytes each. The
+ * descriptors of one line (512 pages) fill exactly three pages, so each line is
+ * backed or not by itself: lines without memory share one read-only page of
+ * zeros, which says PT_NONE. So the descriptor of any frame below max_pfn can
+ * be read by anyone, whatever pointer it came from.
+ *
+ * Runs once, on CPU 0, before there is any other CPU.
+ */
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "mm/early.h"
+#include "mm/internal.h"
+#include <arch/paging.h>
+
+u64 max_pfn, nr_lines, managed_pages;
+u64 *free_words, *hint_any, *hint_full;
+s8 *line_node;
+
+/* Three whole pages of descriptors for a line: see above. */
+_Static_assert(LINE_PAGES * sizeof(struct page) == 3 * PAGE_SIZE, "descriptor size");
+
+#define BIG_PAGE (2UL << 20)
+#define MIN_MEMORY_PAGES 2048 /* 8 MiB: below, a kernel of 64 CPUs cannot run */
+
+static void *early_array(u64 bytes)
+{
+	return phys_to_virt(early_alloc(bytes, PAGE_SIZE));
+}
+
+static void find_extent(void)
+{
+	for (unsigned int i = 0; i < nr_mem_ranges; i++) {
+		u64 end = (mem_ranges[i].base + mem_ranges[i].size) >> PAGE_SHIFT;
+
+		if (end > max_pfn)
+			max_pfn = end;
+	}
+	nr_lines = (max_pfn + LINE_PAGES - 1) >> LINE_SHIFT;
+	nr_lines = (nr_lines + 1) & ~1UL; /* order 10 spans two */
+}
+
+static void find_line_nodes(void)
+{
+	line_node = early_array(nr_lines);
+	for (u64 l = 0; l < nr_lines; l++)
+		line_node[l] = -1;
+	for (unsigned int i = 0; i < nr_mem_ranges; i++) {
+		u64 first = mem_ranges[i].base >> (PAGE_SHIFT + LINE_SHIFT);
+		u64 last = (mem_ranges[i].base + mem_ranges[i].size - 1) >>
+			   (PAGE_SHIFT + LINE_SHIFT);
+
+		for (u64 l = first; l <= last; l++)
+			line_node[l] = (s8)mem_ranges[i].node;
+	}
+}
+
+/* Does the 4 KiB of descriptors at offset off describe memory? */
+static bool descriptors_needed(u64 off)
+{
+	u64 line = off / (LINE_PAGES * sizeof(struct page));
+
+	return line < nr_lines && line_node[line] >= 0;
+}
+
+static bool big_page_needed(u64 off)
+{
+	for (u64 o = off; o < off + BIG_PAGE; o += PAGE_SIZE)
+		if (!descriptors_needed(o))
+			return false;
+	return true;
+}
+
+static void map_descriptors(void)
+{
+	u64 size = nr_lines * LINE_PAGES * sizeof(struct page);
+	u64 zeros = early_alloc(PAGE_SIZE, PAGE_SIZE);
+	u64 off = 0;
+
+	while (off < size) {
+		if (!(off & (BIG_PAGE - 1)) && big_page_needed(off)) {
+			arch_map_2m(VMEMMAP_BASE + off, early_alloc(BIG_PAGE, BIG_PAGE), PROT_W);
+			off += BIG_PAGE;
+			continue;
+		}
+		if (descriptors_needed(off))
+			arch_map_4k(VMEMMAP_BASE + off, early_alloc(PAGE_SIZE, PAGE_SIZE), PROT_W);
+		else
+			arch_map_4k(VMEMMAP_BASE + off, zeros, PROT_R);
+		off += PAGE_SIZE;
+	}
+}
+
+static void free_range(u64 first, u64 end)
+{
+	managed_pages += end - first;
+	for (u64 pfn = first; pfn < end; pfn++) {
+		free_words[pfn >> WORD_SHIFT] |= 1UL << (pfn & (WORD_PAGES - 1));
+		hint_set(hint_any, pfn >> LINE_SHIFT);
+		if ((free_words[pfn >> WORD_SHIFT] & WORD_FULL) == WORD_FULL)
+			hint_set(hint_full, pfn >> LINE_SHIFT);
+	}
+}
+
+void memmap_init(void)
+{
+	early_set_limit(DIRECT_MAP_MAX);
+	find_extent();
+	find_line_nodes();
+	free_words = early_array(nr_lines * LINE_WORDS * sizeof(u64));
+	hint_any = early_array((nr_lines + 63) / 64 * sizeof(u64));
+	hint_full = early_array((nr_lines + 63) / 64 * sizeof(u64));
+	map_descriptors();
+	/* No early_alloc from here on: all that is left goes to the page layer. */
+	for (unsigned int i = 0; i < nr_mem_ranges; i++)
+		free_range(mem_ranges[i].base >> PAGE_SHIFT,
+			   (mem_ranges[i].base + mem_ranges[i].size) >> PAGE_SHIFT);
+	if (managed_pages < MIN_MEMORY_PAGES)
+		panic("only %lu KiB of memory left after boot, %lu needed. Give the machine more (MEM=).",
+		      managed_pages << 2, (u64)MIN_MEMORY_PAGES << 2);
+}
+
+void *page_address(const struct page *page)
+{
+	return pfn_addr(page_pfn(page));
+}
+
+struct page *virt_to_page(const void *addr)
+{
+	u64 pfn = addr_pfn(addr);
+
+	return pfn < max_pfn ? pfn_page(pfn) : NULL;
+}
+
+u64 page_to_pfn(const struct page *page)
+{
+	return page_pfn(page);
+}
+
+struct page *pfn_to_page(u64 pfn)
+{
+	return pfn < max_pfn ? pfn_page(pfn) : NULL;
+}
+
+int page_to_nid(const struct page *page)
+{
+	return line_node[page_pfn(page) >> LINE_SHIFT];
+}
