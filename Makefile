@@ -1,0 +1,164 @@
+# Makefile - builds anyctx and runs it. `make help` lists what there is to ask.
+#
+# Sources are found by wildcard: a file dropped into one of the directories
+# below is built. Everything that is made goes to build/.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+BUILD := build
+
+# ---- toolchain: x86_64-elf- if there is one, else the native gcc; CROSS= sets it by hand
+CROSS_DIR ?= $(HOME)/opt/cross
+ifeq ($(origin CROSS),undefined)
+  ifneq ($(shell command -v x86_64-elf-gcc 2>/dev/null),)
+    CROSS := x86_64-elf-
+  else ifneq ($(wildcard $(CROSS_DIR)/bin/x86_64-elf-gcc),)
+    CROSS := $(CROSS_DIR)/bin/x86_64-elf-
+  endif
+else ifeq ($(shell command -v $(CROSS)gcc 2>/dev/null),)
+  ifneq ($(wildcard $(CROSS_DIR)/bin/$(CROSS)gcc),)
+    override CROSS := $(CROSS_DIR)/bin/$(CROSS)
+  endif
+endif
+CC := $(CROSS)gcc
+LD := $(CROSS)ld
+NM := $(CROSS)nm
+OBJCOPY := $(CROSS)objcopy
+NASM := nasm
+PYTHON := python3
+
+# ---- flags
+CFLAGS := -std=gnu11 -ffreestanding -O2 -g -Wall -Wextra -Wvla -Werror \
+	-m64 -mno-red-zone -mgeneral-regs-only -mcx16 -mcmodel=kernel \
+	-fno-pic -fno-pie -fno-stack-protector -fno-strict-aliasing -fno-common \
+	-fno-omit-frame-pointer \
+	-fno-asynchronous-unwind-tables -fno-unwind-tables -fcf-protection=none \
+	-I. -Iinclude -Iarch/x86_64/include $(EXTRA_CFLAGS)
+ASFLAGS := -f elf64 -g -F dwarf -w+all -I./ -Iarch/x86_64/
+LDFLAGS := -m elf_x86_64 -n -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=none
+LDFLAGS += $(shell $(LD) --help 2>/dev/null | grep -q no-warn-rwx-segments && echo --no-warn-rwx-segments)
+# The string functions must not be compiled into calls to themselves.
+CFLAGS_lib/string.o := -fno-tree-loop-distribute-patterns
+
+# ---- what there is to build
+C_SRCS := $(sort $(foreach d,arch/x86_64 kernel mm lib tests,$(wildcard $(d)/*.c)))
+ASM_SRCS := $(sort $(wildcard boot/*.asm arch/x86_64/*.asm))
+OBJS := $(ASM_SRCS:%.asm=$(BUILD)/%.asm.o) $(C_SRCS:%.c=$(BUILD)/%.o)
+KSYMS_PY := $(wildcard tools/ksyms.py)
+KSYMS := $(if $(KSYMS_PY),$(BUILD)/ksyms.o)
+ELF := $(BUILD)/anyctx.elf
+ISO := $(BUILD)/anyctx.iso
+
+ifeq ($(V),)
+  Q := @
+  say = @printf '  %-7s %s\n' $(1) $(2)
+endif
+
+.PHONY: all iso run test test-long debug lint clean help check-tools setup
+all: $(ELF)
+iso: $(ISO)
+
+# ---- stamps: a file that changes only when its text does
+.PHONY: FORCE
+FORCE:
+stamp = @mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' > $@
+CC_VERSION := $(shell $(CC) --version 2>/dev/null | head -n 1)
+$(BUILD)/flags.c: FORCE
+	$(call stamp,$(CC) $(CC_VERSION) $(CFLAGS))
+$(BUILD)/flags.asm: FORCE
+	$(call stamp,$(NASM) $(ASFLAGS))
+$(BUILD)/flags.ld: FORCE
+	$(call stamp,$(LD) $(LDFLAGS) $(OBJS) $(KSYMS))
+# The tools to build with; looked at once, `make setup` installs them.
+$(BUILD)/tools.ok: tools/setup.sh
+	@mkdir -p $(@D)
+	@tools/setup.sh --check build || { echo "make: run tools/setup.sh (or make setup) first" >&2; exit 1; }
+	@touch $@
+
+# ---- compile
+$(BUILD)/%.o: %.c $(BUILD)/flags.c | $(BUILD)/tools.ok
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $(CFLAGS_$*.o) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
+
+$(BUILD)/%.asm.o: %.asm $(BUILD)/flags.asm | $(BUILD)/tools.ok
+	@mkdir -p $(@D)
+	$(call say,NASM,$<)
+	$(Q)$(NASM) $(ASFLAGS) -MD $(@:.o=.d) -MP -MT $@ -o $@ $<
+
+# ---- link: once to learn the addresses of the functions, once with the table of them
+$(BUILD)/anyctx.pass1.elf: $(OBJS) linker.ld $(BUILD)/flags.ld
+	$(call say,LD,$@)
+	$(Q)$(LD) $(LDFLAGS) --unresolved-symbols=ignore-all -T linker.ld -o $@ $(OBJS)
+
+$(BUILD)/ksyms.S: $(BUILD)/anyctx.pass1.elf $(KSYMS_PY)
+	$(call say,KSYMS,$@)
+	$(Q)$(PYTHON) $(KSYMS_PY) $< $@
+
+$(BUILD)/ksyms.o: $(BUILD)/ksyms.S $(BUILD)/flags.c
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+
+$(ELF): $(OBJS) $(KSYMS) linker.ld $(BUILD)/flags.ld
+	$(call say,LD,$@)
+	$(Q)$(LD) $(LDFLAGS) -Map=$(BUILD)/anyctx.map -T linker.ld -o $@ $(OBJS) $(KSYMS)
+	$(Q)u=$$($(NM) -u $@); test -z "$$u" || { echo "undefined: $$u" >&2; rm -f $@; exit 1; }
+
+# ---- one image that BIOS and UEFI boot; debug information stays in $(ELF)
+GRUB_MODULES := normal iso9660 part_msdos part_gpt fat search search_fs_file search_label \
+	multiboot2 serial terminal terminfo echo test configfile boot cat ls mmap
+$(ISO): $(ELF) iso/grub.cfg
+	$(call say,ISO,$@)
+	$(Q)rm -rf $(BUILD)/iso && mkdir -p $(BUILD)/iso/boot/grub
+	$(Q)$(OBJCOPY) --strip-debug $(ELF) $(BUILD)/iso/boot/anyctx.elf
+	$(Q)cp iso/grub.cfg $(BUILD)/iso/boot/grub/grub.cfg
+	$(Q)grub-mkrescue --locales= --fonts= --themes= --install-modules="$(GRUB_MODULES)" \
+		-o $@ $(BUILD)/iso > $(BUILD)/grub-mkrescue.log 2>&1 || { cat $(BUILD)/grub-mkrescue.log >&2; exit 1; }
+
+# ---- run. `run` and `test` install what is missing, then build in a second make
+# that sees the new tools.
+export SMP MEM ARGS FIRMWARE NUMA EXTRA TIMEOUT MACHINE CPU T
+setup:
+	@tools/setup.sh
+
+run: setup
+	$(Q)$(MAKE) --no-print-directory iso
+	$(Q)tools/qemu.sh
+
+test: setup
+	$(Q)$(MAKE) --no-print-directory iso
+	$(Q)$(PYTHON) tools/run-tests.py
+
+test-long: setup
+	$(Q)$(MAKE) --no-print-directory iso
+	$(Q)$(PYTHON) tools/run-tests.py --long
+
+debug: iso
+	$(Q)tools/qemu.sh --debug
+
+lint:
+	$(Q)CROSS='$(CROSS)' tools/lint.sh
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@printf '%s\n' \
+	'anyctx - a kernel whose allocator works in every context' '' \
+	'make run        build, boot it in QEMU and run the main job' \
+	'make test       boot it on many machines and run all tests' \
+	'make test-long  the same, longer and on more machines' \
+	'make iso        build/anyctx.iso, which BIOS and UEFI boot' \
+	'make debug      boot it stopped, with gdb attached' \
+	'make lint       check the sources' \
+	'make setup      install what the above need (Debian, Ubuntu)' \
+	'make clean      remove build/' '' \
+	'SMP=4 MEM=512M FIRMWARE=bios|uefi ARGS="kernel arguments" TIMEOUT=seconds' \
+	'work on all that start QEMU; make run SMP=1,2,16 runs one after the other;' \
+	'make run ARGS="shell=1" ends at a prompt; make test T="suite.case,suite.*"' \
+	'CROSS=x86_64-elf- chooses the compiler (used by itself when it is there)' \
+	'More: docs/building.md'
+
+-include $(OBJS:.o=.d)
