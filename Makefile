@@ -107,7 +107,7 @@ $(ELF): $(OBJS) $(KSYMS) linker.ld $(BUILD)/flags.ld
 	$(Q)u=$$($(NM) -u $@); test -z "$$u" || { echo "undefined: $$u" >&2; rm -f $@; exit 1; }
 
 # ---- one image that BIOS and UEFI boot; debug information stays in $(ELF)
-GRUB_MODULES := normal iso9660 part_msdos part_gpt fat search search_fs_file search_label \
+GRUB_MODULES := normal iso9660 fat $(addprefix part_,acorn amiga apple bsd dfly dvh gpt msdos plan sun sunpc) search search_fs_file search_label \
 	multiboot2 serial terminal terminfo echo test configfile boot cat ls mmap
 $(ISO): $(ELF) iso/grub.cfg
 	$(call say,ISO,$@)
