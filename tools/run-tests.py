@@ -1,0 +1,382 @@
+#!/usr/bin/env python3
+"""run-tests.py - boots the ISO on many machines and judges what each boot says.
+
+Three kinds of boot, each a line in boots() below:
+
+  suite    runs the kernel's test cases; the KTAP on the console is parsed
+  job      runs the main job; the figures at its end are checked
+  outcome  provokes an end (a panic, a hang, ...) and checks that it is told
+           apart: the exit status of tools/qemu.sh and words in the log
+
+A boot passes only if the kernel's own exit status says so AND its report is
+complete AND it booted exactly once; nothing is tried twice. The last line is
+"N passed, N failed", counting cases, jobs and outcomes; the status is 0 only if
+none failed. Logs stay in build/logs/.
+
+  run-tests.py                 the default machines
+  run-tests.py --long          more machines, longer runs
+  run-tests.py --only PATTERN  the boots whose name matches
+  run-tests.py --list          their names
+With T, SMP, MEM, ARGS, FIRMWARE, NUMA, MACHINE or CPU in the environment: only
+the test cases that match T ("suite.case,suite.*"), on that machine.
+"""
+import argparse
+import fnmatch
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "logs"
+TAIL = 60  # lines of the log shown for what failed
+
+# Exit statuses of tools/qemu.sh.
+PASS, FAIL, PANIC, RESET, NO_QEMU, HANG = 0, 1, 2, 3, 4, 124
+STATUS_NAMES = {PASS: "passed", FAIL: "failed", PANIC: "panic", RESET: "reset or triple fault",
+                NO_QEMU: "QEMU did not run", HANG: "hang: no end within the limit"}
+
+
+@dataclass
+class Boot:
+    name: str
+    kind: str  # suite, job, outcome
+    args: str
+    timeout: int
+    machine: dict = field(default_factory=dict)  # SMP, MEM, FIRMWARE, NUMA, CPU, MACHINE, QEMU
+    statuses: tuple = (PASS,)   # outcome: the statuses that are right
+    expect: tuple = ()          # outcome: regular expressions that must be in the log
+    nmi_floor: int = 0          # job: NMI operations in all
+
+    @property
+    def smp(self):
+        return int(self.machine.get("SMP", 4))
+
+
+def suite(name, timeout, args="test=*", **machine):
+    return Boot("suite-" + name, "suite", args, timeout, machine)
+
+
+def job(name, timeout, seconds, nmi_floor=0, **machine):
+    return Boot("job-" + name, "job", f"seconds={seconds}", timeout, machine, nmi_floor=nmi_floor)
+
+
+def outcome(name, args, statuses, expect, timeout=90, **machine):
+    machine.setdefault("SMP", 2)
+    return Boot("outcome-" + name, "outcome", args, timeout, machine, tuple(statuses), tuple(expect))
+
+
+def boots(long):
+    todo = [
+        suite("smp2", 400, SMP=2),
+        suite("smp1", 400, SMP=1),
+        suite("smp4", 400, SMP=4),
+        suite("smp16", 600, SMP=16),
+        suite("uefi-smp4", 450, SMP=4, FIRMWARE="uefi"),
+        suite("64M-smp2", 400, SMP=2, MEM="64M"),
+        suite("8G-smp4", 500, SMP=4, MEM="8G"),
+        suite("numa-smp4", 400, SMP=4, NUMA="0-2:512M 3:"),
+        job("smp1", 150, 3, SMP=1),
+        job("smp2", 150, 3, SMP=2),
+        job("smp4", 200, 10, SMP=4, nmi_floor=100_000),
+        job("smp16", 300, 3, SMP=16),
+        job("uefi-smp2", 200, 3, SMP=2, FIRMWARE="uefi"),
+        outcome("unknown-argument", "no_such_word=1", [FAIL], [r"no_such_word", r"\bseconds\b", r"\btest\b"]),
+        outcome("no-such-test", "test=no.such", [FAIL], [r"no\.such"]),
+        outcome("lockup", "lockup=1", [PANIC], [r"(?i)(lockup|locked|stuck).*CPU ?1\b|CPU ?1\b.*(lockup|locked|stuck)",
+                                               r"\w+\+0x[0-9a-f]+"], timeout=120),
+        outcome("panic", "crash=panic", [PANIC], [r"(?i)panic", r"\w+\+0x[0-9a-f]+"]),
+        outcome("triple-fault", "crash=triple", [RESET], []),
+        outcome("hang", "crash=hang", [HANG], [], timeout=25),
+        outcome("wild-write", "crash=wild", [PANIC], [r"(?i)page fault|#PF", r"\w+\+0x[0-9a-f]+"]),
+        outcome("little-memory", "test=*", [FAIL, PANIC], [r"(?i)memory"], MEM="16M"),
+        outcome("no-nx", "test=*", [FAIL, PANIC], [r"(?i)\bnx\b|execute"], CPU="qemu64,-nx"),
+        outcome("bad-qemu", "", [NO_QEMU], [r"cmpxchg16b", r"tools/setup\.sh"], QEMU="tools/fake-qemu-7.2.sh"),
+    ]
+    if long:
+        todo += [
+            suite("smp3", 400, SMP=3),
+            suite("smp8", 600, SMP=8),
+            suite("smp64", 1800, SMP=64, MEM="1G"),
+            suite("pc-smp4", 400, SMP=4, MACHINE="pc"),
+            suite("uefi-smp1", 450, SMP=1, FIRMWARE="uefi"),
+            suite("uefi-smp16", 700, SMP=16, FIRMWARE="uefi"),
+            suite("64M-smp1", 400, SMP=1, MEM="64M"),
+            suite("16G-smp2", 900, SMP=2, MEM="16G"),
+            suite("numa4-smp8", 600, SMP=8, NUMA="0-1:256M 2-3:256M 4-5:256M 6-7:256M"),
+            suite("numa-empty-middle", 500, SMP=4, NUMA="0:256M 1-2: 3:256M"),
+            job("smp4-long", 600, 120, SMP=4, nmi_floor=1_000_000),
+            job("smp64", 600, 10, SMP=64),
+            job("64M-smp4", 300, 30, SMP=4, MEM="64M"),
+            job("8G-smp16", 400, 10, SMP=16, MEM="8G"),
+            job("uefi-smp64", 700, 10, SMP=64, FIRMWARE="uefi"),
+        ]
+    return todo
+
+
+# ---- KTAP ----
+
+RESULT = re.compile(r"^( *)(ok|not ok) (\d+)(?: -)? ([^#]*?)(?: *# *(SKIP|TODO)\b *(.*))?$")
+PLAN = re.compile(r"^( *)1\.\.(\d+)$")
+
+
+class Ktap:
+    """Parses KTAP 1 strictly: every level needs its plan, the plan's number of
+    results in order, and a parent that agrees with its children."""
+
+    def __init__(self, lines):
+        self.passed, self.failed, self.skipped = [], [], []
+        self.errors = []
+        self.details = {}  # failed case -> the diagnostics above it
+        levels = []        # one a nesting depth: [plan, results seen, failed]
+        notes = []
+        if not any(line.strip() == "KTAP version 1" for line in lines):
+            self.errors.append("no 'KTAP version 1' line")
+        for line in lines:
+            plan, result = PLAN.match(line), RESULT.match(line)
+            if line.lstrip().startswith("# "):
+                notes.append(line.strip())
+            if plan:
+                depth = len(plan[1]) // 2
+                self.close(levels, depth + 1, "a plan")
+                while len(levels) <= depth:
+                    levels.append([None, 0, 0])
+                if levels[depth][0] is not None:
+                    self.errors.append(f"a second plan at depth {depth}: {line.strip()}")
+                levels[depth] = [int(plan[2]), 0, 0]
+                notes = []
+            elif result:
+                self.result(levels, result, notes)
+                notes = []
+        self.close(levels, 0, "the end")
+        if not levels and not (self.passed or self.failed or self.skipped):
+            self.errors.append("no test results")
+
+    def result(self, levels, result, notes):
+        depth, ok, number, name = len(result[1]) // 2, result[2] == "ok", int(result[3]), result[4].strip()
+        if len(levels) <= depth:
+            self.errors.append(f"a result without a plan: {result[0].strip()}")
+            return
+        parent = len(levels) > depth + 1
+        child_failed = self.close(levels, depth + 1, name)
+        level = levels[depth]
+        level[1] += 1
+        if number != level[1]:
+            self.errors.append(f"result {number} where {level[1]} was due: {name}")
+            level[1] = number
+        if not ok:
+            level[2] += 1
+        if parent:
+            if ok and child_failed:
+                self.errors.append(f"'{name}' says ok over {child_failed} failed")
+            elif not ok and not child_failed:
+                self.failed.append(name)
+                self.details[name] = notes
+        elif result[5] == "SKIP":
+            self.skipped.append(f"{name} ({result[6]})")
+        elif ok:
+            self.passed.append(name)
+        else:
+            self.failed.append(name)
+            self.details[name] = notes
+
+    def close(self, levels, depth, where):
+        """Ends all levels from depth on; returns how many failed in that one."""
+        failed = levels[depth][2] if len(levels) > depth else 0
+        while len(levels) > depth:
+            plan, seen, _ = levels.pop()
+            if plan is None:
+                self.errors.append(f"results without a plan before {where}")
+            elif plan != seen:
+                self.errors.append(f"short plan: {seen} of {plan} results before {where} (a crash)")
+        return failed
+
+
+# ---- judging a boot ----
+
+class Verdict:
+    def __init__(self):
+        self.passed, self.failed, self.skipped = 0, 0, 0
+        self.problems = []   # what is wrong with the boot as a whole
+        self.cases = []      # failed cases, with their diagnostics
+
+    def text(self):
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+def common_problems(boot, status, text):
+    """What every boot that should pass has to show."""
+    problems = []
+    if status not in boot.statuses:
+        wanted = " or ".join(STATUS_NAMES[s] for s in boot.statuses)
+        problems.append(f"ended with {status} ({STATUS_NAMES.get(status, 'unknown')}), wanted: {wanted}")
+    banners = text.count("anyctx: boot,")
+    if banners != 1:
+        problems.append(f"{banners} boot banners, wanted 1" + (" (it rebooted)" if banners > 1 else ""))
+    return problems
+
+
+def judge_suite(boot, status, text):
+    verdict = Verdict()
+    ktap = Ktap(text.splitlines())
+    verdict.passed, verdict.failed, verdict.skipped = len(ktap.passed), len(ktap.failed), len(ktap.skipped)
+    verdict.cases = [(name, ktap.details.get(name, [])) for name in ktap.failed]
+    problems = common_problems(boot, status, text) + ktap.errors
+    if not re.search(r"^# anyctx: result PASS", text, re.M):
+        problems.append("no line '# anyctx: result PASS'")
+    if not ktap.passed:
+        problems.append("no case passed")
+    # With failed cases, a status that says "failed" is no problem of its own.
+    told = ktap.failed and status == FAIL and not ktap.errors
+    if problems and not told:
+        verdict.problems = problems
+        verdict.failed += 1
+    return verdict
+
+
+def judge_job(boot, status, text):
+    verdict = Verdict()
+    problems = common_problems(boot, status, text)
+    failures = re.findall(r"failures while memory was free: (\d+)", text)
+    if not failures or int(failures[-1]) != 0:
+        problems.append(f"failures while memory was free: {failures[-1] if failures else 'not told'}")
+    pages = re.findall(r"pages at boot (\d+), pages now (\d+)", text)
+    if not pages or pages[-1][0] != pages[-1][1]:
+        problems.append(f"pages at boot and now: {pages[-1] if pages else 'not told'}")
+    rows = {}
+    for cpu, rest in re.findall(r"^ *cpu +(\d+) +((?:[a-z_]+ +\d+ *)+)\r?$", text, re.M):
+        rows[int(cpu)] = {name: int(n) for name, n in re.findall(r"([a-z_]+) +(\d+)", rest)}
+    if sorted(rows) != list(range(boot.smp)):
+        problems.append(f"the table has {len(rows)} CPUs of {boot.smp}")
+    for cpu, counts in sorted(rows.items()):
+        for name in ("thread", "irq", "nmi"):
+            if counts.get(name, 0) <= 0:
+                problems.append(f"cpu {cpu}: {name} count is {counts.get(name, 'not there')}")
+    nmis = sum(counts.get("nmi", 0) for counts in rows.values())
+    if nmis < boot.nmi_floor:
+        problems.append(f"{nmis} operations in NMIs, wanted {boot.nmi_floor} or more")
+    verdict.problems = problems
+    verdict.passed, verdict.failed = int(not problems), int(bool(problems))
+    return verdict
+
+
+def judge_outcome(boot, status, text):
+    verdict = Verdict()
+    problems = []
+    if status not in boot.statuses:
+        wanted = " or ".join(STATUS_NAMES[s] for s in boot.statuses)
+        problems.append(f"ended with {status} ({STATUS_NAMES.get(status, 'unknown')}), wanted: {wanted}")
+    for pattern in boot.expect:
+        if not re.search(pattern, text, re.M):
+            problems.append(f"the log does not hold: {pattern}")
+    verdict.problems = problems
+    verdict.passed, verdict.failed = int(not problems), int(bool(problems))
+    return verdict
+
+
+JUDGES = {"suite": judge_suite, "job": judge_job, "outcome": judge_outcome}
+
+
+# ---- running ----
+
+def start(boot):
+    """Boots it; returns the wrapper's status and the text of log and wrapper."""
+    log = LOGS / (boot.name + ".log")
+    log.unlink(missing_ok=True)
+    env = {k: v for k, v in os.environ.items()
+           if k not in ("SMP", "MEM", "ARGS", "FIRMWARE", "NUMA", "MACHINE", "CPU", "T", "TIMEOUT", "LOG")}
+    env.update({k: str(v) for k, v in boot.machine.items()})
+    env.update(ARGS=boot.args, TIMEOUT=str(boot.timeout), LOG=str(log.relative_to(ROOT)))
+    process = subprocess.Popen([ROOT / "tools" / "qemu.sh"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+                               start_new_session=True)
+    try:
+        _, errors = process.communicate(timeout=boot.timeout + 60)
+        status = process.returncode
+    except BaseException as e:  # the wrapper's own limit did not work, or Ctrl-C
+        os.killpg(process.pid, signal.SIGKILL)
+        _, errors = process.communicate()
+        if not isinstance(e, subprocess.TimeoutExpired):
+            raise
+        status = HANG
+    text = log.read_text(errors="replace").replace("\r", "") if log.exists() else ""
+    return status, text, errors
+
+
+def report_failure(boot, verdict, text, errors):
+    for problem in verdict.problems:
+        print(f"        {problem}")
+    for name, notes in verdict.cases:
+        print(f"        not ok: {name}")
+        for note in notes[-12:]:
+            print(f"            {note}")
+    print(f"        again: {command(boot)}")
+    lines = (text + errors).splitlines()
+    print(f"    ---- the last {min(TAIL, len(lines))} lines of build/logs/{boot.name}.log")
+    for line in lines[-TAIL:]:
+        print("    | " + "".join(c if c.isprintable() or c == "\t" else "?" for c in line))
+    print("    ----")
+
+
+def command(boot):
+    words = [f'{k}="{v}"' if " " in str(v) else f"{k}={v}" for k, v in boot.machine.items()]
+    return " ".join(words + [f'ARGS="{boot.args}"', "tools/qemu.sh"])
+
+
+def selected(options):
+    """The boots asked for: by the environment one of their own, else the matrix."""
+    given = {k: os.environ[k] for k in ("SMP", "MEM", "FIRMWARE", "NUMA", "MACHINE", "CPU") if os.environ.get(k)}
+    pattern, extra = os.environ.get("T", ""), os.environ.get("ARGS", "")
+    if not (given or pattern or extra):
+        todo = boots(options.long)
+        return [b for b in todo if fnmatch.fnmatch(b.name, options.only)]
+    args = f"test={pattern or '*'} {extra}".strip()
+    todo = []
+    for smp in given.pop("SMP", "4").split(","):
+        limit = int(os.environ.get("TIMEOUT") or 400 + 20 * int(smp))
+        todo.append(suite(f"given-smp{smp}", limit, args, SMP=smp, **given))
+    return todo
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--only", default="*", metavar="PATTERN")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    todo = selected(options)
+    if options.list:
+        for boot in todo:
+            print(f"{boot.name:24} {command(boot)}")
+        return 0
+    LOGS.mkdir(parents=True, exist_ok=True)
+    passed = failed = skipped = 0
+    bad = []
+    begin = time.monotonic()
+    for number, boot in enumerate(todo, 1):
+        print(f"[{number:2}/{len(todo)}] {boot.name:24} ", end="", flush=True)
+        t = time.monotonic()
+        status, text, errors = start(boot)
+        verdict = JUDGES[boot.kind](boot, status, text + ("\n" + errors if boot.kind == "outcome" else ""))
+        print(f"{time.monotonic() - t:6.1f} s  {verdict.text()}{'' if not verdict.failed else '  FAILED'}", flush=True)
+        if verdict.failed:
+            bad.append(boot.name)
+            report_failure(boot, verdict, text, errors)
+        passed, failed, skipped = passed + verdict.passed, failed + verdict.failed, skipped + verdict.skipped
+    print(f"{len(todo)} boots in {time.monotonic() - begin:.0f} s; {skipped} cases skipped"
+          + (f"; failed: {' '.join(bad)}" if bad else ""))
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted")
+        sys.exit(130)
