@@ -25,7 +25,7 @@ make --no-print-directory all CROSS="${CROSS-}" || complain "the build fails"
 # ---- each header compiles on its own
 for header in "${c_files[@]}"; do
 	[[ $header == *.h ]] || continue
-	"${CROSS-}gcc" -std=gnu11 -ffreestanding -fsyntax-only -Wall -Wextra -Werror -mgeneral-regs-only -mcx16 \
+	"${CROSS-}gcc" -std=gnu11 -ffreestanding -fsyntax-only -Wall -Wextra -Werror -mgeneral-regs-only -mcx16 -fno-pic -fno-pie \
 		-mcmodel=kernel -I. -Iinclude -Iarch/x86_64/include -include "$header" -x c /dev/null ||
 		complain "$header does not compile on its own"
 done
