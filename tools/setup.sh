@@ -82,7 +82,7 @@ candidate_fit() {
 # The apt entries of suite $1, component main, rewritten for suite $2: the
 # one-line form, or else the deb822 form with its keys and options kept.
 derive_oneline() {
-	cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+	{ cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null || true; } |
 		awk -v suite="$1" -v new="$2" '
 		$1 == "deb" {
 			line = $0
