@@ -69,7 +69,15 @@ as_root() {
 		sudo -n "$@"
 	fi
 }
-apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@"; }
+# apt-get, told in one line; all it says only if it fails.
+apt() {
+	local output
+	say "apt-get $*"
+	output=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" 2>&1 </dev/null) || {
+		printf '%s\n' "$output" | tail -n 40 >&2
+		die "apt-get failed"
+	}
+}
 install() { apt install --no-install-recommends "$@"; }
 
 # Is there a fit QEMU among the packages apt knows by the given options?
@@ -189,12 +197,12 @@ if [ "$(id -u)" != 0 ]; then
 	as_root true || die "sudo asks for a password: run in a terminal, or as root: tools/setup.sh"
 fi
 
-apt update || die "apt-get update failed"
+apt update
 others=()
 for package in $need; do
 	[ "$package" = qemu-system-x86 ] || others+=("$package")
 done
-[ ${#others[@]} = 0 ] || install "${others[@]}" || die "apt-get could not install: ${others[*]}"
+[ ${#others[@]} = 0 ] || install "${others[@]}"
 case " $need " in
 *" qemu-system-x86 "*) install_qemu ;;
 esac
