@@ -19,6 +19,20 @@ die() {
 	exit 1
 }
 
+mkdir -p "$WORK" "$PREFIX"
+export PATH="$PREFIX/bin:$PATH"
+
+# step NAME COMMAND...: its output to a log, shown if it fails
+step() {
+	local name=$1
+	shift
+	say "$name"
+	"$@" >"$WORK/$name.log" 2>&1 || {
+		tail -n 30 "$WORK/$name.log" >&2
+		die "$name failed: $WORK/$name.log"
+	}
+}
+
 # ---- the sources, and what building them needs
 gcc_package=$(apt-cache pkgnames gcc-1 2>/dev/null | grep -E '^gcc-1[0-9]-source$' | sort -V | grep -x gcc-12-source ||
 	apt-cache pkgnames gcc-1 2>/dev/null | grep -E '^gcc-1[0-9]-source$' | sort -V | tail -n 1)
@@ -34,23 +48,9 @@ if [ ${#need[@]} != 0 ]; then
 	say "installing: ${need[*]}"
 	sudo=""
 	[ "$(id -u)" = 0 ] || sudo=sudo
-	$sudo apt-get -q update
-	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "${need[@]}"
+	step apt-update $sudo apt-get -q update
+	step apt-install $sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "${need[@]}"
 fi
-
-mkdir -p "$WORK" "$PREFIX"
-export PATH="$PREFIX/bin:$PATH"
-
-# step NAME COMMAND...: its output to a log, shown if it fails
-step() {
-	local name=$1
-	shift
-	say "$name"
-	"$@" >"$WORK/$name.log" 2>&1 || {
-		tail -n 30 "$WORK/$name.log" >&2
-		die "$name failed: $WORK/$name.log"
-	}
-}
 
 # unpack NAME ARCHIVES...: into $WORK/NAME, unless it is there
 unpack() {
