@@ -57,7 +57,11 @@ struct flag_pair {
 	u64 before, after;
 };
 
-/* RFLAGS on both sides of a cmpxchg16b, one that stores or one that does not. */
+/*
+ * RFLAGS before and after a cmpxchg16b, one that stores or one that does not.
+ * Nothing may read the flags between cmp and cmpxchg16b: the emulator would then
+ * work them out in time, and hide the bug. So `before` is of a second, equal cmp.
+ */
 static struct flag_pair cx16_flags(bool equal)
 {
 	static u64 word[2] __aligned(16);
@@ -65,11 +69,12 @@ static struct flag_pair cx16_flags(bool equal)
 	u64 lo = equal ? word[0] : word[0] + 1, hi = word[1];
 
 	__asm__ volatile("cmpq $7, %[seven]\n\t" /* the flags: defined, ZF the wrong way */
-			 "pushfq\n\t"
 			 "cmpxchg16b %[w]\n\t"
 			 "pushfq\n\t"
-			 "popq %[after]\n\t"
-			 "popq %[before]"
+			 "cmpq $7, %[seven]\n\t"
+			 "pushfq\n\t"
+			 "popq %[before]\n\t"
+			 "popq %[after]"
 			 : [w] "+m"(word), "+a"(lo), "+d"(hi),
 			   [after] "=&r"(f.after), [before] "=&r"(f.before)
 			 : "b"(word[0]), "c"(word[1]), [seven] "r"(equal ? 3UL : 7UL)
