@@ -182,7 +182,7 @@ install_qemu() {
 need=$(missing | tr '\n' ' ')
 need=${need% }
 if [ -z "$need" ]; then
-	[ "$check" = no ] || say "nothing is missing"
+	[ "$check$scope" != yesall ] || say "nothing is missing"
 	exit 0
 fi
 say "missing: $need"
