@@ -29,7 +29,8 @@ EC_PAUSED       equ 0
 EC_DR7          equ 8
 EC_IST_DB       equ 108
 
-DB_SLICE        equ 256         ; more than entry_db has on its stack, or below the other
+DB_SLICE        equ 256         ; more than entry_db uses on its stack, and below the other
+DB_GAP          equ 64          ; see entry_db
 DR7_OFF         equ 0x400
 DR7_ENABLES     equ 0xff
 
@@ -163,7 +164,11 @@ entry_db:
 	push rcx
 	mov eax, DR7_OFF
 	mov dr7, rax
+	; A gap, as wide as any pop, ret or iretq: where one of them has just read a
+	; word under a read breakpoint, this frame must not put its own there, or the
+	; iretq below would read it and hit again, for ever.
 	mov rax, [rsp + 16 + H_RSP]
+	sub rax, DB_GAP
 	COPY_FRAME 16, 1, 8
 	mov rcx, [rsp]
 	lea rsp, [rax - F_RAX]  ; COMMIT: the #DB stack is free
@@ -187,7 +192,7 @@ entry_nmi:
 .quiet:
 	; On which stack? The interrupted one, unless that is the top slice of the
 	; #DB stack: then entry_db has not committed, and its hardware frame is at the
-	; top. Below the RSP in that frame entry_db may have written up to F_RAX bytes.
+	; top. Below the RSP in that frame entry_db may have used DB_GAP + F_RAX bytes.
 	mov rax, [rsp + 24 + H_RSP]
 	mov rcx, [gs:entry_cpu + EC_IST_DB]
 	mov rdx, rcx
