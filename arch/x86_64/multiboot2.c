@@ -163,7 +163,8 @@ void multiboot2_parse(u32 magic, u64 mbi)
 	u32 size = *(const u32 *)info;
 
 	if (magic != MAGIC)
-		boot_die("anyctx: not started by a multiboot2 boot loader (eax is 0x%x, not 0x%x). Boot the ISO, or use GRUB's multiboot2 command.",
+		boot_die("anyctx: not started by a multiboot2 boot loader (eax is 0x%x, not 0x%x).\n"
+			 "Boot the ISO, or use GRUB's multiboot2 command.",
 			 magic, MAGIC);
 	for (u32 off = 8; off + sizeof(struct tag) <= size;) {
 		const struct tag *t = (const void *)(info + off);
@@ -184,7 +185,8 @@ void memory_map_publish(void)
 	u64 total = span_total(&usable);
 
 	if (total < LEAST_MEMORY)
-		boot_die("anyctx: %lu KiB of usable memory; at least %lu MiB is needed. Give the machine more (make ... MEM=64M).",
+		boot_die("anyctx: %lu KiB of usable memory; at least %lu MiB is needed.\n"
+			 "Give the machine more (make ... MEM=64M).",
 			 total >> 10, LEAST_MEMORY >> 20);
 	for (unsigned int i = 0; i < usable.n; i++)
 		mem_ranges[i] = (struct mem_range){ .base = usable.s[i].base,
