@@ -95,7 +95,7 @@ static bool sweep_trap(struct regs *r, u64 dr6)
 /* Does one timer tick pass for one instruction? Then the clock repeats exactly. */
 static bool exact_counts(void)
 {
-	u64 seen[3];
+	u64 seen[3], flags = arch_irq_save();
 
 	for (unsigned int i = 0; i < 3; i++) {
 		u64 t = arch_rdtsc();
@@ -103,6 +103,7 @@ static bool exact_counts(void)
 		__asm__ volatile(".rept 1000\n\tnop\n\t.endr");
 		seen[i] = arch_rdtsc() - t;
 	}
+	arch_irq_restore(flags);
 	return seen[0] == seen[1] && seen[1] == seen[2] && seen[0] < 1100;
 }
 
