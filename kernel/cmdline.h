@@ -27,4 +27,11 @@ struct kparam {
  * and returns false (the boot ends with EXIT_FAIL). */
 bool cmdline_parse(const char *line);
 
+/* The same for a table of one's own, without printing: copy, of CMDLINE_MAX
+ * bytes, holds the strings that are set; error tells what is wrong. Nothing is
+ * set if anything is wrong. */
+#define CMDLINE_MAX 2048
+bool cmdline_parse_table(const char *line, const struct kparam *params, size_t n, char *copy,
+			 char *error, size_t error_size);
+
 #endif

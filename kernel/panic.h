@@ -13,6 +13,12 @@ bool panicking(void);
 /* Print "symbol+0x12/0x80" for an address; any context. */
 void print_symbol(char *buf, size_t size, u64 addr);
 void print_backtrace(u64 pc, u64 rbp);
+void print_regs(const struct regs *r);
+/* The first thing in every NMI: does not return if another CPU has panicked;
+ * true: this CPU is in its panic, the NMI is to do nothing. */
+bool panic_nmi(struct regs *r);
+/* From now on a panic may print the allocator's state. */
+void panic_mm_is_up(void);
 
 /* A broken invariant is a panic in every build. */
 #define BUG_ON(c) do { \

@@ -58,6 +58,10 @@ void test_note(const char *fmt, ...) __printf(1, 2);
 /* The case does not apply here (why): reported as SKIP; return after it. */
 void test_skip(const char *why);
 
+/* The case provokes exactly n reports of bad use (mm_reports); they are not
+ * printed. Without it a case that causes one has failed. */
+void test_expect_reports(u64 n);
+
 /* Runs all cases whose "suite.name" matches the pattern (comma-separated, `*`
  * at the end); prints KTAP; returns how many failed. */
 unsigned int run_tests(const char *pattern);

@@ -14,7 +14,7 @@
 
 struct irq_work {
 	struct llist_node node;
-	u32 state; /* bit 0: pending, bit 1: running */
+	u32 state; /* bit 0: pending; the rest: how many CPUs run it */
 	void (*func)(struct irq_work *);
 };
 

@@ -1,0 +1,109 @@
+/*
+ * crash.c - bad ends on request (crash=, lockup=), to show that each is told
+ * apart: by the watchdog, the panic report, the exit status. CPU 0, after boot.
+ */
+#include "kernel/crash.h"
+#include <anyctx/smp.h>
+#include <arch/time.h>
+#include "kernel/cmdline.h"
+#include "kernel/hooks.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/watchdog.h"
+#include "lib/string.h"
+
+static s64 lockup = -1;
+KPARAM_INT(lockup, "lockup", -1, NR_CPUS - 1, "this CPU spins with interrupts off; -1: none");
+static const char *crash;
+KPARAM_STR(crash, "crash", "end badly: panic, wild, stack, triple, hang");
+
+static void crash_panic(void)
+{
+	panic("as asked for by crash=panic");
+}
+
+static void crash_wild(void)
+{
+	*(volatile u64 *)0xffffa00000001000UL = 1;
+}
+
+static __noinline u64 crash_stack(u64 n)
+{
+	volatile u64 waste[64];
+
+	waste[n % 64] = n;
+	return n == ~0UL ? 0 : crash_stack(n + 1) + waste[n % 64];
+}
+
+/* No interrupt table: the breakpoint faults, and so does each fault after it. */
+static void crash_triple(void)
+{
+	static const struct {
+		u16 limit;
+		u64 base;
+	} __packed none = { 0, 0 };
+
+	printk_flush();
+	__asm__ volatile("lidt %0; int3" : : "m"(none));
+}
+
+static void crash_hang(void)
+{
+	watchdog_pause(true);
+	arch_irq_disable();
+	for (;;)
+		cpu_relax();
+}
+
+static bool crash_as_asked(void)
+{
+	if (!strcmp(crash, "panic"))
+		crash_panic();
+	else if (!strcmp(crash, "wild"))
+		crash_wild();
+	else if (!strcmp(crash, "stack"))
+		crash_stack(0);
+	else if (!strcmp(crash, "triple"))
+		crash_triple();
+	else if (!strcmp(crash, "hang"))
+		crash_hang();
+	printk("error: crash=%s: panic, wild, stack, triple or hang\n", crash);
+	return false;
+}
+
+static __noinline void spin_with_interrupts_off(void *unused)
+{
+	(void)unused;
+	arch_irq_disable();
+	for (;;)
+		cpu_relax();
+}
+
+static bool lock_up(void)
+{
+	u64 end;
+
+	if (lockup >= num_online_cpus()) {
+		printk("error: lockup=%ld, but there are CPUs 0 to %u only\n", lockup,
+		       num_online_cpus() - 1);
+		return false;
+	}
+	printk("lockup: CPU %ld will spin with interrupts off\n", lockup);
+	if (lockup == 0)
+		spin_with_interrupts_off(NULL);
+	cpu_thread_run((unsigned int)lockup, spin_with_interrupts_off, NULL);
+	end = arch_ns() + (u64)(watchdog_ms * 10 + 10000) * 1000000;
+	while (arch_ns() < end && per_cpu_ptr(watchdog_counts, lockup)->lockups == 0)
+		cpu_relax();
+	printk_flush();
+	printk("lockup: %s\n", per_cpu_ptr(watchdog_counts, lockup)->lockups ?
+	       "reported; the CPU is lost" : "error: the watchdog has not noticed");
+	return false;
+}
+
+bool crash_if_asked(void)
+{
+	if (crash)
+		return crash_as_asked();
+	return lockup < 0 || lock_up();
+}

@@ -1,0 +1,13 @@
+/*
+ * crash.h - bad ends on request.
+ */
+#ifndef KERNEL_CRASH_H
+#define KERNEL_CRASH_H
+
+#include <anyctx/types.h>
+
+/* Do what crash= and lockup= ask for. true: nothing was asked; false: it could
+ * not be done, or was survived. CPU 0, thread context, after boot. */
+bool crash_if_asked(void);
+
+#endif

@@ -1,0 +1,117 @@
+/*
+ * hooks.c - the calls of the entry code into the kernel, and the hooks in them.
+ *
+ * Invariant: while a CPU is in a hook (or in the watchdog's NMI part), its
+ * `active` is above 0; `rounds` grows each time that it comes back to 0. The
+ * pointer is read after `active` was raised, with a full barrier in between, so a
+ * hook_sync() that comes after the pointer was changed either sees `active`, or
+ * the hook sees the new pointer. Each change of a hook is one store. All counters
+ * are written by their own CPU only, with one instruction.
+ */
+#include "kernel/hooks.h"
+#include <anyctx/percpu.h>
+#include <anyctx/smp.h>
+#include <arch/irq.h>
+#include "kernel/panic.h"
+#include "kernel/smp.h"
+#include "kernel/tick.h"
+#include "kernel/watchdog.h"
+
+static irq_hook_t tick_hook, nmi_hook;
+static trap_hook_t trap_hook;
+
+struct hook_cpu {
+	u64 active, rounds;
+};
+static DEFINE_PER_CPU(struct hook_cpu, hook_cpu);
+
+static void hook_enter(void)
+{
+	this_cpu_add64(hook_cpu.active, 1);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void hook_leave(void)
+{
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	this_cpu_add64(hook_cpu.active, -1);
+	if (!this_cpu_read64(hook_cpu.active))
+		this_cpu_add64(hook_cpu.rounds, 1);
+}
+
+void set_tick_hook(irq_hook_t fn)
+{
+	__atomic_store_n(&tick_hook, fn, __ATOMIC_SEQ_CST);
+}
+
+void set_nmi_hook(irq_hook_t fn)
+{
+	__atomic_store_n(&nmi_hook, fn, __ATOMIC_SEQ_CST);
+}
+
+void set_trap_hook(trap_hook_t fn)
+{
+	__atomic_store_n(&trap_hook, fn, __ATOMIC_SEQ_CST);
+}
+
+void hook_sync(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+		struct hook_cpu *h = per_cpu_ptr(hook_cpu, cpu);
+		u64 rounds = __atomic_load_n(&h->rounds, __ATOMIC_ACQUIRE);
+
+		while (__atomic_load_n(&h->active, __ATOMIC_ACQUIRE) &&
+		       __atomic_load_n(&h->rounds, __ATOMIC_ACQUIRE) == rounds)
+			cpu_relax();
+	}
+}
+
+/* ---- called by the entry code ---- */
+
+void kernel_timer_tick(struct regs *r)
+{
+	irq_hook_t fn;
+
+	tick_count();
+	hook_enter();
+	fn = __atomic_load_n(&tick_hook, __ATOMIC_ACQUIRE);
+	if (fn)
+		fn(r);
+	hook_leave();
+}
+
+void kernel_nmi(struct regs *r)
+{
+	irq_hook_t fn;
+
+	if (panic_nmi(r))
+		return;
+	hook_enter();
+	watchdog_nmi(r);
+	fn = __atomic_load_n(&nmi_hook, __ATOMIC_ACQUIRE);
+	if (fn)
+		fn(r);
+	hook_leave();
+}
+
+bool kernel_debug_trap(struct regs *r, u64 dr6)
+{
+	trap_hook_t fn;
+	bool handled;
+
+	hook_enter();
+	fn = __atomic_load_n(&trap_hook, __ATOMIC_ACQUIRE);
+	handled = fn && fn(r, dr6);
+	hook_leave();
+	return handled;
+}
+
+void kernel_ipi(enum ipi what, struct regs *r)
+{
+	(void)r;
+	if (what == IPI_IRQ_WORK)
+		irq_work_serve();
+	else
+		smp_call_serve();
+}

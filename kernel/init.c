@@ -1,0 +1,69 @@
+/*
+ * init.c - from the first C function after the machine's set-up to the end: bring
+ * everything up in order, do what the command line asks, and leave with a status.
+ * CPU 0. kernel_main starts with interrupts off.
+ */
+#include <anyctx/gfp.h>
+#include <arch/irq.h>
+#include <arch/machine.h>
+#include "kernel/cmdline.h"
+#include "kernel/crash.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/shell.h"
+#include "kernel/smp.h"
+#include "kernel/tick.h"
+#include "kernel/watchdog.h"
+#include "kernel/workload.h"
+#include "mm/mm.h"
+#include "tests/test.h"
+
+static const char *test;
+KPARAM_STR(test, "test", "run these test cases and leave: suite.case, suite.*, *, with commas");
+static s64 shell;
+KPARAM_INT(shell, "shell", 0, 1, "1: stay at a prompt after the job");
+
+static void __noreturn leave(int status)
+{
+	printk_flush();
+	arch_exit(status);
+}
+
+/* Each step uses only what those before it made. */
+static void bring_up(void)
+{
+	arch_machine_init();
+	mm_init();
+	panic_mm_is_up();
+	arch_irq_init();
+	irq_work_init();
+	arch_irq_enable();
+	smp_set_online(arch_start_cpus());
+	printk("anyctx: boot, %u CPUs, %lu MiB\n", num_online_cpus(),
+	       nr_managed_pages() >> (20 - PAGE_SHIFT));
+	arch_print_machine();
+	tick_init();
+	if (!watchdog_init())
+		leave(EXIT_FAIL);
+}
+
+static int do_job(void)
+{
+	int status;
+
+	if (!crash_if_asked())
+		return EXIT_FAIL;
+	if (test)
+		status = run_tests(test) ? EXIT_FAIL : EXIT_PASS;
+	else
+		status = workload_run();
+	return shell ? shell_run(status) : status;
+}
+
+void kernel_main(void)
+{
+	if (!cmdline_parse(arch_cmdline()))
+		leave(EXIT_FAIL);
+	bring_up();
+	leave(do_job());
+}

@@ -1,0 +1,76 @@
+/*
+ * irq_work.c - functions to be run in interrupt context, queued from anywhere.
+ *
+ * Invariant: an item is on exactly one CPU's list, or about to be put there by
+ * the context that set PENDING, exactly while PENDING is set. Two instructions
+ * commit: a locked OR that sets PENDING (who sees it clear owns the item until
+ * it is on a list), and a locked ADD that clears it and counts a runner, before
+ * the function is called. Both are full barriers, so a caller that finds PENDING
+ * set knows that the function has not begun, and will see all that the caller
+ * wrote before; a caller that finds it clear queues it anew. Nothing is lost.
+ *
+ * The IPI is sent by whoever made a list non-empty. The server takes the whole
+ * list at once after the IPI was acknowledged, so a later first item raises
+ * another IPI.
+ */
+#include <anyctx/irq_work.h>
+#include <arch/irq.h>
+#include "kernel/context.h"
+#include "kernel/panic.h"
+#include "kernel/smp.h"
+
+#define PENDING 1u
+#define RUNNER 2u /* the rest of the word counts them: two CPUs may run one item */
+
+static DEFINE_PER_CPU(struct llist_head, work_list);
+static bool can_send;
+
+bool irq_work_queue_on(struct irq_work *w, unsigned int cpu)
+{
+	if (__atomic_fetch_or(&w->state, PENDING, __ATOMIC_SEQ_CST) & PENDING)
+		return false;
+	if (llist_add(&w->node, per_cpu_ptr(work_list, cpu)) && READ_ONCE(can_send))
+		arch_send_ipi(cpu, IPI_IRQ_WORK);
+	return true;
+}
+
+bool irq_work_queue(struct irq_work *w)
+{
+	return irq_work_queue_on(w, smp_processor_id());
+}
+
+static void run_one(struct irq_work *w)
+{
+	__atomic_fetch_add(&w->state, RUNNER - PENDING, __ATOMIC_SEQ_CST);
+	w->func(w);
+	__atomic_fetch_sub(&w->state, RUNNER, __ATOMIC_RELEASE);
+}
+
+void irq_work_serve(void)
+{
+	struct llist_node *n = llist_reverse_order(llist_del_all(this_cpu_ptr(work_list)));
+
+	while (n) {
+		struct llist_node *next = n->next; /* run_one lets others queue it again */
+
+		run_one(container_of(n, struct irq_work, node));
+		n = next;
+	}
+}
+
+void irq_work_sync(struct irq_work *w)
+{
+	BUG_ON(!in_thread() || arch_irqs_disabled());
+	while (__atomic_load_n(&w->state, __ATOMIC_ACQUIRE))
+		cpu_relax();
+}
+
+/* What was queued before the local APIC worked is run now. */
+void irq_work_init(void)
+{
+	u64 flags = arch_irq_save();
+
+	WRITE_ONCE(can_send, true);
+	irq_work_serve();
+	arch_irq_restore(flags);
+}

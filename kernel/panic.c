@@ -1,0 +1,205 @@
+/*
+ * panic.c - the end of the kernel, told in full.
+ *
+ * Invariant: `owner` goes from 0 to 1 + CPU once, by one compare-and-swap; that
+ * CPU alone reports. Every other CPU stops in the NMI that the owner sends, or in
+ * its own panic. A panic inside the owner's panic says so in a line and ends. Any
+ * context; waits for no lock, and for the other CPUs only a bounded time.
+ */
+#include "kernel/panic.h"
+#include <anyctx/smp.h>
+#include <arch/debug.h>
+#include <arch/irq.h>
+#include <arch/machine.h>
+#include "kernel/context.h"
+#include "kernel/printk.h"
+#include "mm/mm.h"
+
+#define STOP_POLLS 20000000
+#define MAX_FRAMES 24
+#define SYMBOL_SIZE 96
+
+static u32 owner;
+static unsigned int depth; /* of panics on the owner */
+static u64 stopped;        /* bit for each CPU that has stopped */
+static bool mm_usable;
+static DEFINE_PER_CPU(u64, stopped_at);
+
+bool panicking(void)
+{
+	return __atomic_load_n(&owner, __ATOMIC_RELAXED) != 0;
+}
+
+void panic_mm_is_up(void)
+{
+	mm_usable = true;
+}
+
+static void __noreturn stop_here(u64 rip)
+{
+	this_cpu_write64(stopped_at, rip);
+	__atomic_fetch_or(&stopped, 1UL << smp_processor_id(), __ATOMIC_RELEASE);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+bool panic_nmi(struct regs *r)
+{
+	u32 o = __atomic_load_n(&owner, __ATOMIC_ACQUIRE);
+
+	if (!o)
+		return false;
+	if (o != smp_processor_id() + 1)
+		stop_here(r->rip);
+	return true;
+}
+
+static void stop_others(void)
+{
+	unsigned int n = num_online_cpus();
+	u64 all = n == 64 ? ~0UL : (1UL << n) - 1, rest = all & ~(1UL << smp_processor_id());
+
+	for (unsigned int cpu = 0; cpu < n; cpu++)
+		if (rest >> cpu & 1)
+			arch_send_nmi(cpu);
+	for (unsigned int i = 0; i < STOP_POLLS; i++) {
+		if ((__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) & rest) == rest)
+			return;
+		cpu_relax();
+	}
+}
+
+static void print_others(void)
+{
+	char symbol[SYMBOL_SIZE];
+
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+		if (cpu == smp_processor_id())
+			continue;
+		if (!(stopped >> cpu & 1)) {
+			printk("  CPU %u did not stop\n", cpu);
+			continue;
+		}
+		print_symbol(symbol, sizeof(symbol), *per_cpu_ptr(stopped_at, cpu));
+		printk("  CPU %u stopped at %s\n", cpu, symbol);
+	}
+}
+
+void print_backtrace(u64 pc, u64 rbp)
+{
+	u64 at[MAX_FRAMES];
+	unsigned int n = arch_backtrace(pc, rbp, at, MAX_FRAMES);
+	char symbol[SYMBOL_SIZE];
+
+	printk("backtrace:\n");
+	for (unsigned int i = 0; i < n; i++) {
+		print_symbol(symbol, sizeof(symbol), at[i]);
+		printk("  %016lx %s\n", at[i], symbol);
+	}
+}
+
+void print_regs(const struct regs *r)
+{
+	char symbol[SYMBOL_SIZE];
+
+	print_symbol(symbol, sizeof(symbol), r->rip);
+	printk("rip %016lx %s\n"
+	       "rsp %016lx rbp %016lx rflags %lx cs %lx ss %lx vector %lu error %lx\n",
+	       r->rip, symbol, r->rsp, r->rbp, r->rflags, r->cs, r->ss, r->vector, r->error);
+	printk("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n"
+	       "rsi %016lx rdi %016lx r8  %016lx r9  %016lx\n",
+	       r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->r8, r->r9);
+	printk("r10 %016lx r11 %016lx r12 %016lx r13 %016lx\n"
+	       "r14 %016lx r15 %016lx\n",
+	       r->r10, r->r11, r->r12, r->r13, r->r14, r->r15);
+}
+
+/* A panic in the panic: what it says, no more, and out. */
+static void __noreturn give_up(const char *message)
+{
+	if (depth == 2) {
+		printk_panic_mode();
+		printk("panic in panic on CPU %u: %s\n", smp_processor_id(), message);
+	}
+	arch_exit(EXIT_PANIC);
+}
+
+/* Returns on the one CPU that is to report. */
+static void claim(const char *message, u64 pc)
+{
+	u32 me = smp_processor_id() + 1, was = 0;
+
+	if (!__atomic_compare_exchange_n(&owner, &was, me, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		if (was != me) {
+			printk("panic on CPU %u as well: %s\n", me - 1, message);
+			stop_here(pc);
+		}
+		depth++;
+		give_up(message);
+	}
+	depth = 1;
+}
+
+static void __noreturn die(const struct regs *r, const char *message, u64 pc, u64 rbp)
+{
+	arch_irq_disable();
+	claim(message, pc);
+	stop_others();
+	printk_panic_mode();
+	printk("\nPANIC on CPU %u in %s context: %s\n", smp_processor_id(),
+	       context_name(current_context()), message);
+	if (r)
+		print_regs(r);
+	print_backtrace(pc, rbp);
+	print_others();
+	if (mm_usable)
+		mm_print_meminfo();
+	printk("end of panic\n");
+	arch_exit(EXIT_PANIC);
+}
+
+void panic(const char *fmt, ...)
+{
+	char message[384];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	die(NULL, message, (u64)__builtin_return_address(0),
+	    *(const u64 *)__builtin_frame_address(0));
+}
+
+void panic_regs(struct regs *r, const char *fmt, ...)
+{
+	char message[384];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	die(r, message, r->rip, r->rbp);
+}
+
+static const char *exception_name(u64 vector)
+{
+	static const char *const names[32] = {
+		[0] = "division error", [1] = "debug exception nobody asked for", [2] = "NMI",
+		[3] = "breakpoint nobody set", [4] = "overflow", [5] = "bound range",
+		[6] = "invalid opcode", [7] = "no FPU", [8] = "double fault", [10] = "invalid TSS",
+		[11] = "segment not present", [12] = "stack fault", [13] = "general protection",
+		[14] = "page fault", [16] = "FPU error", [17] = "alignment check",
+		[18] = "machine check", [19] = "SIMD error", [21] = "control protection",
+	};
+
+	return vector < 32 && names[vector] ? names[vector] : "unknown exception";
+}
+
+void kernel_fatal_exception(struct regs *r, u64 cr2)
+{
+	if (r->vector != 14)
+		panic_regs(r, "%s (vector %lu, error %lx)", exception_name(r->vector), r->vector, r->error);
+	panic_regs(r, "page fault: %s address %016lx (%s)",
+		   r->error & 16 ? "execution at" : r->error & 2 ? "write to" : "read of", cr2,
+		   r->error & 1 ? "not permitted" : "not mapped");
+}

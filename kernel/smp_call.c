@@ -1,0 +1,206 @@
+/*
+ * smp_call.c - calling a function on other CPUs, and how many CPUs there are.
+ *
+ * Invariant: a call is a node that is on its target's list from one compare-and-
+ * swap (llist_add) to the exchange that takes the list; then the target runs it,
+ * and its last access to the node is the decrement of *done. The node of a caller
+ * that waits lies on the caller's stack; the others are one for each pair of
+ * CPUs, taken by one compare-and-swap of `done` from 0 to 1.
+ *
+ * The target lets a not waiting call's node go before it calls the function, so
+ * that the function may call again.
+ */
+#include <anyctx/llist.h>
+#include <arch/irq.h>
+#include <arch/machine.h>
+#include "kernel/context.h"
+#include "kernel/panic.h"
+#include "kernel/smp.h"
+
+struct call {
+	struct llist_node node;
+	smp_call_func_t func;
+	void *info;
+	u64 *done; /* decremented by the target */
+	bool wait;
+};
+
+/* On the calling CPU: its calls that nobody waits for, by target. */
+struct pair_call {
+	struct call call;
+	u64 busy;
+};
+
+static DEFINE_PER_CPU(struct llist_head, call_list);
+static DEFINE_PER_CPU(struct pair_call, pair_calls[NR_CPUS]);
+static unsigned int online = 1;
+
+unsigned int num_online_cpus(void)
+{
+	return READ_ONCE(online);
+}
+
+void smp_set_online(unsigned int n)
+{
+	WRITE_ONCE(online, n);
+}
+
+int cpu_to_node(unsigned int cpu)
+{
+	return arch_cpu_node(cpu);
+}
+
+unsigned int num_nodes(void)
+{
+	return arch_nr_nodes();
+}
+
+static void send(struct call *c, unsigned int cpu)
+{
+	if (llist_add(&c->node, per_cpu_ptr(call_list, cpu)))
+		arch_send_ipi(cpu, IPI_CALL);
+}
+
+void smp_call_serve(void)
+{
+	struct llist_node *n = llist_reverse_order(llist_del_all(this_cpu_ptr(call_list)));
+
+	while (n) {
+		struct call *c = container_of(n, struct call, node);
+		smp_call_func_t func = c->func;
+		void *info = c->info;
+		u64 *done = c->done;
+		bool wait = c->wait;
+
+		n = n->next;
+		if (!wait)
+			__atomic_fetch_sub(done, 1, __ATOMIC_RELEASE);
+		func(info);
+		if (wait)
+			__atomic_fetch_sub(done, 1, __ATOMIC_RELEASE);
+	}
+}
+
+static void call_here(smp_call_func_t func, void *info)
+{
+	u64 flags = arch_irq_save();
+
+	func(info);
+	arch_irq_restore(flags);
+}
+
+/* With interrupts off two CPUs that call each other would wait for ever. */
+static void check_may_wait(void)
+{
+	BUG_ON(!in_thread() || arch_irqs_disabled());
+}
+
+static void wait_zero(const u64 *done)
+{
+	while (__atomic_load_n(done, __ATOMIC_ACQUIRE))
+		cpu_relax();
+}
+
+static void call_single_wait(unsigned int cpu, smp_call_func_t func, void *info)
+{
+	u64 left = 1;
+	struct call c = { .func = func, .info = info, .done = &left, .wait = true };
+
+	check_may_wait();
+	send(&c, cpu);
+	wait_zero(&left);
+}
+
+static void call_others_wait(smp_call_func_t func, void *info)
+{
+	struct call c[NR_CPUS];
+	unsigned int me = smp_processor_id(), n = num_online_cpus();
+	u64 left = n - 1;
+
+	check_may_wait();
+	for (unsigned int cpu = 0; cpu < n; cpu++) {
+		if (cpu == me)
+			continue;
+		c[cpu] = (struct call){ .func = func, .info = info, .done = &left, .wait = true };
+		send(&c[cpu], cpu);
+	}
+	wait_zero(&left);
+}
+
+static bool claim(struct pair_call *p)
+{
+	u64 free = 0;
+
+	return __atomic_compare_exchange_n(&p->busy, &free, 1, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+static void send_claimed(struct pair_call *p, unsigned int cpu, smp_call_func_t func, void *info)
+{
+	p->call = (struct call){ .func = func, .info = info, .done = &p->busy };
+	send(&p->call, cpu);
+}
+
+/* All targets' nodes or none. */
+static int claim_others(struct pair_call *p, unsigned int me, unsigned int n)
+{
+	for (unsigned int cpu = 0; cpu < n; cpu++) {
+		if (cpu == me || claim(&p[cpu]))
+			continue;
+		while (cpu--)
+			if (cpu != me)
+				__atomic_store_n(&p[cpu].busy, 0, __ATOMIC_RELEASE);
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+static int call_others_nowait(smp_call_func_t func, void *info)
+{
+	struct pair_call *p = *this_cpu_ptr(pair_calls);
+	unsigned int me = smp_processor_id(), n = num_online_cpus();
+
+	if (claim_others(p, me, n))
+		return -EAGAIN;
+	for (unsigned int cpu = 0; cpu < n; cpu++)
+		if (cpu != me)
+			send_claimed(&p[cpu], cpu, func, info);
+	return 0;
+}
+
+int smp_call_function(smp_call_func_t func, void *info, bool wait)
+{
+	if (!wait)
+		return call_others_nowait(func, info);
+	call_others_wait(func, info);
+	return 0;
+}
+
+int smp_call_function_single(unsigned int cpu, smp_call_func_t func, void *info, bool wait)
+{
+	struct pair_call *p = &(*this_cpu_ptr(pair_calls))[cpu];
+
+	if (cpu >= num_online_cpus())
+		return -EINVAL;
+	if (cpu == smp_processor_id()) {
+		call_here(func, info);
+	} else if (wait) {
+		call_single_wait(cpu, func, info);
+	} else {
+		if (!claim(p))
+			return -EAGAIN;
+		send_claimed(p, cpu, func, info);
+	}
+	return 0;
+}
+
+void on_each_cpu(smp_call_func_t func, void *info, bool wait)
+{
+	while (smp_call_function(func, info, wait)) {
+		/* The earlier call's target may itself wait here for us. */
+		if (arch_irqs_disabled())
+			smp_call_serve();
+		cpu_relax();
+	}
+	call_here(func, info);
+}

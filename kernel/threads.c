@@ -1,0 +1,67 @@
+/*
+ * threads.c - the one thread of each CPU: CPU 0's runs main, the others' idle
+ * until they are given a function.
+ *
+ * Invariant: a CPU's `state` goes IDLE -> QUEUED by one store of the giver, after
+ * function and argument, and QUEUED -> IDLE by one store of the CPU, after the
+ * function has returned. The idle loop looks with interrupts off and sleeps by
+ * sti; hlt, which nothing can split: the IPI that follows the store is either
+ * seen as state or wakes the CPU. One giver at a time, in thread context.
+ */
+#include <anyctx/smp.h>
+#include <arch/irq.h>
+#include "kernel/hooks.h"
+#include "kernel/panic.h"
+
+enum thread_state { IDLE, QUEUED };
+
+struct cpu_thread {
+	u64 state;
+	void (*fn)(void *);
+	void *arg;
+};
+static DEFINE_PER_CPU(struct cpu_thread, cpu_thread);
+
+void kernel_secondary(unsigned int cpu)
+{
+	struct cpu_thread *t = per_cpu_ptr(cpu_thread, cpu);
+
+	for (;;) {
+		arch_irq_disable();
+		if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == QUEUED) {
+			arch_irq_enable();
+			t->fn(t->arg);
+			__atomic_store_n(&t->state, IDLE, __ATOMIC_RELEASE);
+		} else {
+			arch_idle();
+		}
+	}
+}
+
+void cpu_thread_wait(unsigned int cpu)
+{
+	while (__atomic_load_n(&per_cpu_ptr(cpu_thread, cpu)->state, __ATOMIC_ACQUIRE) != IDLE)
+		cpu_relax();
+}
+
+void cpu_thread_run(unsigned int cpu, void (*fn)(void *), void *arg)
+{
+	struct cpu_thread *t = per_cpu_ptr(cpu_thread, cpu);
+
+	BUG_ON(cpu == 0 || cpu >= num_online_cpus());
+	cpu_thread_wait(cpu);
+	t->fn = fn;
+	t->arg = arg;
+	__atomic_store_n(&t->state, QUEUED, __ATOMIC_SEQ_CST);
+	arch_send_ipi(cpu, IPI_CALL); /* with nothing on its list: only to wake it */
+}
+
+void on_each_cpu_thread(void (*fn)(void *), void *arg)
+{
+	BUG_ON(smp_processor_id() != 0);
+	for (unsigned int cpu = 1; cpu < num_online_cpus(); cpu++)
+		cpu_thread_run(cpu, fn, arg);
+	fn(arg);
+	for (unsigned int cpu = 1; cpu < num_online_cpus(); cpu++)
+		cpu_thread_wait(cpu);
+}

@@ -1,0 +1,205 @@
+/*
+ * watchdog.c - finds a CPU that is locked up with interrupts off.
+ *
+ * In NMIs, SAMPLES times a period, each CPU looks whether its tick count has
+ * moved. It is locked up if it has not for NEEDED samples in a row, all of which
+ * found interrupts off, over most of a period. Time alone would not do: an
+ * emulated CPU may be put aside by its host for longer than a period, but then it
+ * takes no samples either. And where interrupts were on the tick is only late.
+ *
+ * Each sample is a record from kmalloc_nolock, kept in a ring of its CPU and
+ * freed by kfree_nolock when the next lap replaces it; a report prints them.
+ *
+ * Invariant: a CPU's state is touched in its own NMIs only, by one at a time
+ * (`busy`), and by CPU 0 after `paused` and a hook_sync, when no NMI is in it.
+ */
+#include "kernel/watchdog.h"
+#include <anyctx/slab.h>
+#include <anyctx/smp.h>
+#include <arch/time.h>
+#include "kernel/cmdline.h"
+#include "kernel/context.h"
+#include "kernel/hooks.h"
+#include "kernel/nmi_source.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/tick.h"
+
+#define SAMPLES 10
+#define NEEDED 8
+#define RING 8
+#define LEAST_HZ 20 /* the PIT cannot be slower */
+
+s64 watchdog_ms = 2000, lockup_panic = 1;
+KPARAM_INT(watchdog_ms, "watchdog", 0, 60000,
+	   "ms without a timer interrupt until a CPU counts as locked up; 0: never");
+KPARAM_INT(lockup_panic, "lockup_panic", 0, 1, "1: a locked-up CPU is a panic");
+
+struct sample {
+	u64 ns, rip, rsp, rflags, ticks;
+	u32 depth; /* of interrupts, NMIs, debug exceptions: context_depth */
+};
+
+struct watch {
+	u64 busy;
+	u64 last_ns;          /* of the last sample */
+	u64 ticks, since_ns;  /* the tick count that stands still, since when */
+	u64 stuck;            /* samples that found it so, with interrupts off */
+	u64 reported;
+	u64 next;             /* slot of the ring */
+	struct sample *ring[RING];
+};
+
+static DEFINE_PER_CPU(struct watch, watch);
+DEFINE_PER_CPU(struct watchdog_counts, watchdog_counts);
+int watchdog_last_lockup = -1;
+static unsigned int paused = 1; /* until watchdog_init */
+
+static u64 period_ns(void)
+{
+	return (u64)READ_ONCE(watchdog_ms) * 1000000;
+}
+
+static void keep_sample(struct watch *w, const struct regs *r, u64 now, u64 ticks)
+{
+	struct sample *s = kmalloc_nolock(sizeof(*s), 0, NUMA_NO_NODE);
+
+	if (!s) {
+		this_cpu_add64(watchdog_counts.failed, 1);
+		return;
+	}
+	*s = (struct sample){ .ns = now, .rip = r->rip, .rsp = r->rsp, .rflags = r->rflags,
+			      .ticks = ticks, .depth = (u32)this_cpu_read64(context_depth) };
+	kfree_nolock(w->ring[w->next]);
+	w->ring[w->next] = s;
+	w->next = (w->next + 1) % RING;
+	this_cpu_add64(watchdog_counts.samples, 1);
+}
+
+static void print_samples(const struct watch *w, u64 now)
+{
+	char symbol[96];
+
+	for (unsigned int i = 0; i < RING; i++) {
+		const struct sample *s = w->ring[(w->next + i) % RING];
+
+		if (!s)
+			continue;
+		print_symbol(symbol, sizeof(symbol), s->rip);
+		printk("  %4lu ms ago: tick %lu, interrupts %s, %s\n", (now - s->ns) / 1000000, s->ticks,
+		       s->rflags & RFLAGS_IF ? "on" : "off", symbol);
+	}
+}
+
+static void report(struct watch *w, struct regs *r, u64 now)
+{
+	unsigned int cpu = smp_processor_id();
+	u64 ms = (now - w->since_ns) / 1000000;
+
+	w->reported = 1;
+	this_cpu_add64(watchdog_counts.lockups, 1);
+	WRITE_ONCE(watchdog_last_lockup, (int)cpu);
+	printk("watchdog: hard LOCKUP on CPU %u: no timer interrupt for %lu ms, interrupts off\n", cpu, ms);
+	print_samples(w, now);
+	if (READ_ONCE(lockup_panic))
+		panic_regs(r, "hard lockup on CPU %u", cpu);
+	print_regs(r);
+	print_backtrace(r->rip, r->rbp);
+}
+
+static void begin_anew(struct watch *w, u64 ticks, u64 now)
+{
+	w->ticks = ticks;
+	w->since_ns = now;
+	w->stuck = 0;
+	w->reported = 0;
+}
+
+static void check(struct watch *w, struct regs *r, u64 now)
+{
+	u64 ticks = tick_number(smp_processor_id()), period = period_ns();
+
+	if (now - w->last_ns < period / SAMPLES)
+		return;
+	w->last_ns = now;
+	keep_sample(w, r, now, ticks);
+	if (ticks != w->ticks || r->rflags & RFLAGS_IF) {
+		begin_anew(w, ticks, now);
+		return;
+	}
+	w->stuck++;
+	if (w->stuck >= NEEDED && now - w->since_ns >= period * NEEDED / SAMPLES && !w->reported)
+		report(w, r, now);
+}
+
+void watchdog_nmi(struct regs *r)
+{
+	struct watch *w = this_cpu_ptr(watch);
+
+	if (__atomic_load_n(&paused, __ATOMIC_ACQUIRE) || !READ_ONCE(watchdog_ms) || w->busy)
+		return;
+	w->busy = 1; /* an NMI inside this one keeps out */
+	barrier();
+	check(w, r, arch_ns());
+	barrier();
+	w->busy = 0;
+}
+
+void watchdog_touch(void)
+{
+	WRITE_ONCE(this_cpu_ptr(watch)->stuck, 0);
+}
+
+bool watchdog_paused(void)
+{
+	return READ_ONCE(paused);
+}
+
+static void forget(void)
+{
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+		struct watch *w = per_cpu_ptr(watch, cpu);
+
+		for (unsigned int i = 0; i < RING; i++) {
+			kfree(w->ring[i]);
+			w->ring[i] = NULL;
+		}
+		begin_anew(w, 0, arch_ns());
+		w->last_ns = 0;
+	}
+}
+
+static unsigned int nmi_hz(void)
+{
+	unsigned int hz = watchdog_ms ? (unsigned int)(2000 * SAMPLES / watchdog_ms) : 0;
+
+	return hz < LEAST_HZ ? LEAST_HZ : hz;
+}
+
+void watchdog_pause(bool pause)
+{
+	BUG_ON(!pause && !paused);
+	if (pause && paused++ == 0) {
+		nmi_source_set_hz(0);
+		hook_sync();
+		forget();
+	} else if (!pause && paused == 1) {
+		forget();
+		__atomic_store_n(&paused, 0, __ATOMIC_RELEASE);
+		if (watchdog_ms)
+			nmi_source_set_hz(nmi_hz());
+	} else if (!pause) {
+		paused--;
+	}
+}
+
+bool watchdog_init(void)
+{
+	if (!nmi_source_init())
+		return false;
+	watchdog_pause(false);
+	if (watchdog_ms)
+		printk("watchdog: %ld ms, NMIs by %s, %u a second\n", watchdog_ms, nmi_source_name(),
+		       nmi_source_hz());
+	return true;
+}

@@ -1,0 +1,35 @@
+/*
+ * watchdog.h - finds CPUs that have stopped taking timer interrupts.
+ */
+#ifndef KERNEL_WATCHDOG_H
+#define KERNEL_WATCHDOG_H
+
+#include <anyctx/percpu.h>
+#include <arch/cpu.h>
+
+/* Choose the source of NMIs and start. CPU 0, ticks running; false: bad nmi_source=. */
+bool watchdog_init(void);
+/*
+ * true: no more samples or checks, its NMIs stop (not those that others ask for),
+ * and the samples' memory is given back when it returns. Nests; false undoes
+ * one. CPU 0, thread context.
+ */
+void watchdog_pause(bool pause);
+bool watchdog_paused(void);
+/* This CPU knows that it will not tick for a while: begin its period anew. */
+void watchdog_touch(void);
+/* In every NMI. */
+void watchdog_nmi(struct regs *r);
+
+struct watchdog_counts {
+	u64 samples, failed; /* records taken; allocations that failed */
+	u64 lockups;         /* reported */
+};
+DECLARE_PER_CPU(struct watchdog_counts, watchdog_counts);
+/* The last CPU reported, -1: none. */
+extern int watchdog_last_lockup;
+
+/* The period in ms (0: off), and whether a lockup is a panic; for tests. */
+extern s64 watchdog_ms, lockup_panic;
+
+#endif
