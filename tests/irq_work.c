@@ -1,0 +1,254 @@
+/*
+ * irq_work.c - tests of irq_work: from every context, to every CPU, none lost.
+ */
+#include <anyctx/irq_work.h>
+#include <arch/irq.h>
+#include <arch/time.h>
+#include "kernel/context.h"
+#include "kernel/hooks.h"
+#include "kernel/smp.h"
+#include "tests/step.h"
+#include "tests/test.h"
+
+#define WAIT_NS 5000000000UL
+
+static volatile u64 runs, ran_on, bad;
+
+static bool wait_runs(u64 n)
+{
+	u64 end = arch_ns() + WAIT_NS;
+
+	while (runs < n && arch_ns() < end)
+		cpu_relax();
+	return runs >= n;
+}
+
+static void count_run(struct irq_work *w)
+{
+	(void)w;
+	if (current_context() != CTX_IRQ || !arch_irqs_disabled())
+		bad++;
+	ran_on = smp_processor_id();
+	__atomic_fetch_add((u64 *)&runs, 1, __ATOMIC_SEQ_CST);
+}
+
+TEST(irq_work, every_cpu, "work queued on a CPU runs there once, in interrupt context")
+{
+	struct irq_work w;
+
+	init_irq_work(&w, count_run);
+	bad = 0;
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+		runs = 0;
+		EXPECT(irq_work_queue_on(&w, cpu));
+		REQUIRE(wait_runs(1));
+		irq_work_sync(&w);
+		EXPECT_EQ(runs, 1);
+		EXPECT_EQ(ran_on, cpu);
+	}
+	EXPECT_EQ(bad, 0);
+}
+
+TEST(irq_work, pending_once, "work that waits is not queued twice; work that has run is queued again")
+{
+	struct irq_work w;
+	u64 flags;
+
+	init_irq_work(&w, count_run);
+	runs = 0;
+	flags = arch_irq_save();
+	EXPECT(irq_work_queue(&w));
+	EXPECT(!irq_work_queue(&w));
+	EXPECT_EQ(runs, 0);
+	arch_irq_restore(flags);
+	REQUIRE(wait_runs(1));
+	irq_work_sync(&w);
+	EXPECT_EQ(runs, 1);
+	EXPECT(irq_work_queue(&w));
+	REQUIRE(wait_runs(2));
+	irq_work_sync(&w);
+	EXPECT_EQ(runs, 2);
+}
+
+/* ---- from NMI, and at every instruction ---- */
+#define NMI_WORKS 200
+static struct irq_work nmi_works[NMI_WORKS];
+static volatile u64 nmis;
+
+static void queue_in_nmi(struct regs *r)
+{
+	u64 i = nmis;
+
+	(void)r;
+	if (i < NMI_WORKS && !irq_work_queue_on(&nmi_works[i], i % num_online_cpus()))
+		bad++;
+	nmis = i + 1;
+}
+
+TEST(irq_work, from_nmi, "work queued in NMIs, for this and other CPUs, all runs")
+{
+	runs = bad = nmis = 0;
+	for (int i = 0; i < NMI_WORKS; i++)
+		init_irq_work(&nmi_works[i], count_run);
+	set_nmi_hook(queue_in_nmi);
+	for (u64 i = 1; i <= NMI_WORKS; i++) {
+		u64 end = arch_ns() + WAIT_NS;
+
+		arch_send_nmi(smp_processor_id());
+		while (nmis < i && arch_ns() < end)
+			cpu_relax();
+	}
+	set_nmi_hook(NULL);
+	hook_sync();
+	EXPECT_EQ(nmis, NMI_WORKS);
+	EXPECT(wait_runs(NMI_WORKS));
+	for (int i = 0; i < NMI_WORKS; i++)
+		irq_work_sync(&nmi_works[i]);
+	EXPECT_EQ(runs, NMI_WORKS);
+	EXPECT_EQ(bad, 0);
+}
+
+static struct irq_work outer, inner;
+static u64 inner_queued, outer_queued;
+
+static void queue_inner(struct regs *r)
+{
+	(void)r;
+	inner_queued += irq_work_queue(&inner);
+	outer_queued += irq_work_queue(&outer);
+}
+
+static void queue_outer(void *arg)
+{
+	(void)arg;
+	outer_queued += irq_work_queue(&outer);
+	irq_work_serve();
+}
+
+TEST(irq_work, every_instruction,
+     "queuing two works at every instruction of queuing and serving: each true return is one run")
+{
+	u64 flags = arch_irq_save(), points;
+
+	init_irq_work(&outer, count_run);
+	init_irq_work(&inner, count_run);
+	runs = inner_queued = outer_queued = 0;
+	points = step_through(queue_outer, NULL, queue_inner);
+	arch_irq_restore(flags);
+	irq_work_sync(&outer);
+	irq_work_sync(&inner);
+	EXPECT_EQ(runs, inner_queued + outer_queued);
+	EXPECT(points > 40);
+	test_note("%lu points, %lu queued", points, inner_queued + outer_queued);
+}
+
+/* ---- a work that queues itself ---- */
+#define SELF_RUNS 20000
+
+static void queue_self(struct irq_work *w)
+{
+	if (++runs < SELF_RUNS && !irq_work_queue(w))
+		bad++;
+}
+
+TEST(irq_work, requeue_self, "a work that queues itself 20,000 times runs so often")
+{
+	struct irq_work w;
+
+	runs = bad = 0;
+	init_irq_work(&w, queue_self);
+	irq_work_queue(&w);
+	EXPECT(wait_runs(SELF_RUNS));
+	irq_work_sync(&w);
+	EXPECT_EQ(runs, SELF_RUNS);
+	EXPECT_EQ(bad, 0);
+}
+
+/* ---- re-queued by another CPU while it runs ---- */
+#define PINGS 200000
+#define PING_NS 4000000000UL
+
+static volatile u64 produced, consumed;
+static volatile bool lost;
+
+/* The producer goes on, and queues again, while this function still runs. */
+static void consume(struct irq_work *w)
+{
+	(void)w;
+	consumed = produced;
+	for (u64 i = 0; i < (produced & 31); i++)
+		cpu_relax();
+}
+
+static void produce(void *arg)
+{
+	u64 end = arch_ns() + PING_NS;
+
+	for (u64 i = 1; i <= PINGS && arch_ns() < end; i++) {
+		u64 limit = arch_ns() + WAIT_NS;
+
+		produced = i;
+		irq_work_queue_on(arg, 0);
+		while (consumed != i && arch_ns() < limit)
+			cpu_relax();
+		if (consumed != i) {
+			lost = true;
+			return;
+		}
+	}
+}
+
+TEST(irq_work, requeue_during_run,
+     "work queued by another CPU while it runs, or just ends, is never lost")
+{
+	struct irq_work w;
+
+	if (num_online_cpus() < 2) {
+		test_skip("needs two CPUs");
+		return;
+	}
+	init_irq_work(&w, consume);
+	produced = consumed = 0;
+	lost = false;
+	cpu_thread_run(1, produce, &w);
+	cpu_thread_wait(1);
+	irq_work_sync(&w);
+	EXPECT(!lost);
+	EXPECT_EQ(consumed, produced);
+	EXPECT(produced > 1000);
+	test_note("%lu hand-overs", produced);
+}
+
+/* Two CPUs queue the same work on each other, from its own function as well. */
+static u64 posted, taken, storm_end;
+
+static void storm_run(struct irq_work *w)
+{
+	__atomic_fetch_add(&taken, 1, __ATOMIC_SEQ_CST);
+	if (arch_ns() < storm_end && irq_work_queue_on(w, num_online_cpus() - 1 - smp_processor_id()))
+		__atomic_fetch_add(&posted, 1, __ATOMIC_SEQ_CST);
+}
+
+static void storm_post(void *arg)
+{
+	if (smp_processor_id() && smp_processor_id() != num_online_cpus() - 1)
+		return;
+	while (arch_ns() < storm_end)
+		if (irq_work_queue_on(arg, num_online_cpus() - 1 - smp_processor_id()))
+			__atomic_fetch_add(&posted, 1, __ATOMIC_SEQ_CST);
+}
+
+TEST(irq_work, two_cpus_storm,
+     "two CPUs queue one work on each other at full speed: as many runs as queued")
+{
+	struct irq_work w;
+
+	init_irq_work(&w, storm_run);
+	posted = taken = 0;
+	storm_end = arch_ns() + 1500000000;
+	on_each_cpu_thread(storm_post, &w);
+	irq_work_sync(&w);
+	EXPECT_EQ(taken, posted);
+	EXPECT(taken > 1000);
+	test_note("%lu runs", taken);
+}

@@ -1,0 +1,250 @@
+/*
+ * printk.c - tests of printk: whole lines in order, from every context at once.
+ *
+ * Each line names its printer and number, and fills the rest with letters that
+ * follow from them. The tap sees what would be written, checks and swallows it.
+ * Only one context drains at a time, so the tap's counters are plain.
+ */
+#include "kernel/printk.h"
+#include <arch/irq.h>
+#include <arch/time.h>
+#include "kernel/context.h"
+#include "kernel/hooks.h"
+#include "lib/string.h"
+#include "tests/step.h"
+#include "tests/test.h"
+
+#define MARK '@'
+#define LINE 800
+
+static u64 seen, torn, disordered;
+static u64 last_seen[NR_CPUS][NR_CONTEXT]; /* number of the last line seen */
+static u64 printed[NR_CPUS][NR_CONTEXT];
+static char line[LINE];
+static size_t line_len;
+
+static char letter(u64 number, u64 i)
+{
+	return (char)('a' + (number + i) % 26);
+}
+
+/* Print a line; length: of its fill. A number is used once, also if an NMI of
+ * the same kind comes in between. */
+static void print_marked(u64 length)
+{
+	unsigned int cpu = smp_processor_id();
+	enum context ctx = current_context();
+	u64 number = __atomic_add_fetch(&printed[cpu][ctx], 1, __ATOMIC_RELAXED);
+	char fill[600];
+
+	for (u64 i = 0; i < length; i++)
+		fill[i] = letter(number, i);
+	fill[length] = 0;
+	printk("%c%02u %u %08lx %03lu %s\n", MARK, cpu, (u32)ctx, number, length, fill);
+}
+
+static u64 number_at(const char *s, unsigned int n, unsigned int base)
+{
+	u64 v = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		char c = s[i];
+		u64 d = c >= '0' && c <= '9' ? (u64)(c - '0') : c >= 'a' && c <= 'f' ? (u64)(c - 'a' + 10) : 99;
+
+		if (d >= base)
+			return ~0UL;
+		v = v * base + d;
+	}
+	return v;
+}
+
+/* "@cc x nnnnnnnn lll fill\n" */
+static bool line_is_whole(void)
+{
+	u64 cpu = number_at(line + 1, 2, 10), ctx = number_at(line + 4, 1, 10);
+	u64 number = number_at(line + 6, 8, 16), length = number_at(line + 15, 3, 10);
+
+	if (line_len < 20 || cpu >= NR_CPUS || ctx >= NR_CONTEXT || length != line_len - 20)
+		return false;
+	for (u64 i = 0; i < length; i++)
+		if (line[19 + i] != letter(number, i))
+			return false;
+	if (number <= last_seen[cpu][ctx])
+		disordered++;
+	last_seen[cpu][ctx] = number;
+	return true;
+}
+
+static bool check_record(const char *text, size_t len)
+{
+	if (!line_len && text[0] != MARK)
+		return false;
+	if (line_len + len > LINE) {
+		torn++;
+		line_len = 0;
+		return true;
+	}
+	memcpy(line + line_len, text, len);
+	line_len += len;
+	if (line[line_len - 1] != '\n')
+		return true; /* goes on in the next record */
+	seen++;
+	torn += !line_is_whole();
+	line_len = 0;
+	return true;
+}
+
+static u64 dropped_before;
+
+static void tap_begin(void)
+{
+	memset(last_seen, 0, sizeof(last_seen));
+	memset(printed, 0, sizeof(printed));
+	seen = torn = disordered = line_len = 0;
+	dropped_before = printk_dropped();
+	printk_set_tap(check_record);
+}
+
+/* All that was printed was seen, whole, or counted as dropped. */
+static void tap_end(void)
+{
+	u64 total = 0, dropped;
+
+	printk_flush();
+	printk_set_tap(NULL);
+	dropped = printk_dropped() - dropped_before;
+	for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++)
+		for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++)
+			total += printed[cpu][ctx];
+	EXPECT_EQ(seen + dropped, total);
+	EXPECT_EQ(torn, 0);
+	EXPECT_EQ(disordered, 0);
+	test_note("%lu lines printed, %lu dropped", total, dropped);
+}
+
+TEST(printk, lengths, "lines of every length come out whole, also those longer than a record")
+{
+	tap_begin();
+	for (u64 length = 0; length < 600; length++)
+		print_marked(length);
+	tap_end();
+	EXPECT_EQ(printk_dropped(), dropped_before);
+}
+
+static void print_many(void *arg)
+{
+	for (u64 i = 0; i < (u64)arg; i++)
+		print_marked((i * 37 + smp_processor_id()) % 500);
+}
+
+TEST(printk, all_cpus, "lines of all CPUs at once, none torn, each CPU's in order")
+{
+	tap_begin();
+	on_each_cpu_thread(print_many, (void *)200);
+	tap_end();
+}
+
+static void print_in_interrupt(struct regs *r)
+{
+	(void)r;
+	print_marked(printed[smp_processor_id()][current_context()] % 300);
+}
+
+TEST(printk, ticks_and_nmis, "threads, timer interrupts and NMIs of all CPUs print at once")
+{
+	u64 end = arch_ns() + 500000000;
+	unsigned int n = num_online_cpus();
+
+	tap_begin();
+	set_tick_hook(print_in_interrupt);
+	set_nmi_hook(print_in_interrupt);
+	for (unsigned int i = 0; arch_ns() < end; i++) {
+		arch_send_nmi(i % n);
+		print_marked(i % 400);
+		if (n > 1 && i % 16 == 0)
+			cpu_thread_run(1 + i / 16 % (n - 1), print_many, (void *)4);
+	}
+	set_tick_hook(NULL);
+	set_nmi_hook(NULL);
+	for (unsigned int cpu = 1; cpu < n; cpu++)
+		cpu_thread_wait(cpu);
+	hook_sync();
+	EXPECT(printed[0][CTX_THREAD] && printed[0][CTX_IRQ] && printed[0][CTX_NMI]);
+	tap_end();
+}
+
+static void print_one(void *arg)
+{
+	print_marked((u64)arg);
+}
+
+static void print_at_step(struct regs *r)
+{
+	(void)r;
+	print_marked(5);
+}
+
+TEST(printk, every_instruction, "a line printed in a debug exception at every instruction of printk and of its drain")
+{
+	u64 points, flags;
+
+	tap_begin();
+	flags = arch_irq_save();
+	points = step_through(print_one, (void *)300, print_at_step);
+	arch_irq_restore(flags);
+	EXPECT_EQ(printed[0][CTX_DEBUG], points);
+	EXPECT(points > 1000);
+	tap_end();
+}
+
+/* The drainer itself is interrupted: the tap runs in the middle of the drain. */
+static bool print_in_drain(const char *text, size_t len)
+{
+	if (text[0] == MARK && printed[0][CTX_THREAD] < 100)
+		print_marked(10);
+	return check_record(text, len);
+}
+
+TEST(printk, inside_drain, "a line printed by the drainer in the middle of a line waits for its turn")
+{
+	tap_begin();
+	printk_set_tap(print_in_drain);
+	print_marked(20);
+	tap_end();
+	EXPECT_EQ(seen, 100);
+}
+
+#define FLOOD 600
+#define RING 512 /* slots in printk.c */
+static volatile bool flooded;
+
+static void flood(struct regs *r)
+{
+	(void)r;
+	for (int i = 0; !flooded && i < FLOOD; i++)
+		print_marked(3);
+	flooded = true;
+}
+
+/* An NMI in the middle of the drain: nobody can drain while it prints. */
+static bool flood_in_drain(const char *text, size_t len)
+{
+	if (text[0] == MARK && !flooded) {
+		arch_send_nmi(smp_processor_id());
+		for (int i = 0; i < 20000000 && !flooded; i++)
+			cpu_relax();
+	}
+	return check_record(text, len);
+}
+
+TEST(printk, full_ring, "a full ring drops what does not fit and counts it, and works again after it")
+{
+	flooded = false;
+	set_nmi_hook(flood);
+	tap_begin();
+	printk_set_tap(flood_in_drain);
+	print_marked(1);
+	print_many((void *)50);
+	tap_end();
+	EXPECT_EQ(printk_dropped() - dropped_before, FLOOD - (RING - 1));
+}

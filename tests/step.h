@@ -1,0 +1,16 @@
+/*
+ * step.h - run a function with a debug exception after each of its instructions.
+ */
+#ifndef TESTS_STEP_H
+#define TESTS_STEP_H
+
+#include <arch/cpu.h>
+
+/*
+ * Call fn(arg) and, after each instruction of it and of what it calls, at(r) in
+ * debug context; returns how often. Interrupt handlers are not stepped through.
+ * This CPU, thread context; uses the trap hook.
+ */
+u64 step_through(void (*fn)(void *), void *arg, void (*at)(struct regs *r));
+
+#endif
