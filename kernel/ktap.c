@@ -108,7 +108,7 @@ static bool matches(const char *pattern, const struct test_case *c)
 	}
 }
 
-/* Sorted by suite; within one in the order of the section. */
+/* Sorted by suite; within one in the order of insertion. */
 static void insert_case(const struct test_case *c)
 {
 	unsigned int i = nr_cases++;
@@ -121,7 +121,8 @@ static void insert_case(const struct test_case *c)
 static void select_cases(const char *pattern)
 {
 	nr_cases = 0;
-	for (const struct test_case *c = __start_testcases; c < __stop_testcases; c++) {
+	/* From the end: the compiler puts the variables of a file out backwards. */
+	for (const struct test_case *c = __stop_testcases; c-- > __start_testcases;) {
 		if (!matches(pattern, c))
 			continue;
 		BUG_ON(nr_cases == MAX_CASES);

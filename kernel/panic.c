@@ -13,6 +13,7 @@
 #include <arch/machine.h>
 #include "kernel/context.h"
 #include "kernel/printk.h"
+#include "lib/string.h"
 #include "mm/mm.h"
 
 #define STOP_POLLS 20000000
@@ -85,6 +86,18 @@ static void print_others(void)
 	}
 }
 
+/* A return address at a function's very start belongs to the one before it, whose
+ * last instruction is a call that does not return. */
+static void print_return_symbol(char *buf, size_t size, u64 addr)
+{
+	const char *plus;
+
+	print_symbol(buf, size, addr);
+	plus = strchr(buf, '+');
+	if (plus && !strncmp(plus, "+0x0/", 5))
+		print_symbol(buf, size, addr - 1);
+}
+
 void print_backtrace(u64 pc, u64 rbp)
 {
 	u64 at[MAX_FRAMES];
@@ -93,7 +106,10 @@ void print_backtrace(u64 pc, u64 rbp)
 
 	printk("backtrace:\n");
 	for (unsigned int i = 0; i < n; i++) {
-		print_symbol(symbol, sizeof(symbol), at[i]);
+		if (i)
+			print_return_symbol(symbol, sizeof(symbol), at[i]);
+		else
+			print_symbol(symbol, sizeof(symbol), at[i]);
 		printk("  %016lx %s\n", at[i], symbol);
 	}
 }

