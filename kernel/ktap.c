@@ -12,6 +12,7 @@
  */
 #include <arch/time.h>
 #include "kernel/hooks.h"
+#include "kernel/nmi_source.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/tick.h"
@@ -195,6 +196,12 @@ static void case_end(const struct before *b)
 		test_fail("case", 0, "interrupts are off at the end");
 		arch_irq_enable();
 	}
+	if (!watchdog_paused()) {
+		test_fail("case", 0, "the watchdog is left running");
+		watchdog_pause(true);
+	}
+	if (nmi_source_hz())
+		nmi_source_set_hz(0);
 	if (tick_hz() != tick_default_hz())
 		tick_set_hz(tick_default_hz());
 	check_conservation(b);

@@ -264,3 +264,49 @@ TEST(printk, full_ring, "a full ring drops what does not fit and counts it, and 
 	tap_end();
 	EXPECT_EQ(printk_dropped() - dropped_before, FLOOD - (RING - 1));
 }
+
+/* ---- flush against a drainer that is not done ---- */
+static volatile bool drainer_inside, gate_open;
+static volatile u64 gate_ticks;
+
+static bool wait_in_drain(const char *text, size_t len)
+{
+	if (text[0] == MARK && !gate_open) {
+		drainer_inside = true;
+		while (!gate_open)
+			cpu_relax();
+	}
+	return check_record(text, len);
+}
+
+static void open_gate_later(struct regs *r)
+{
+	(void)r;
+	if (smp_processor_id() == 0 && ++gate_ticks == 10)
+		gate_open = true;
+}
+
+TEST(printk, flush_waits, "printk_flush returns only when another CPU's drain is done as well")
+{
+	if (num_online_cpus() < 2) {
+		test_skip("needs two CPUs");
+		return;
+	}
+	drainer_inside = gate_open = false;
+	gate_ticks = 0;
+	tap_begin();
+	printk_set_tap(wait_in_drain);
+	cpu_thread_run(1, print_one, (void *)50);
+	while (!drainer_inside)
+		cpu_relax();
+	print_marked(10);
+	EXPECT_EQ(seen, 0);
+	set_tick_hook(open_gate_later);
+	printk_flush();
+	set_tick_hook(NULL);
+	EXPECT(gate_open);
+	EXPECT_EQ(seen, 2);
+	gate_open = true;
+	cpu_thread_wait(1);
+	tap_end();
+}
