@@ -72,7 +72,8 @@ TEST(cmdline, bad_values, "a value out of range or malformed is told with its ar
 	expect_error("num=12x", "kernel argument 'num': '12x' is not a number");
 	expect_error("num=0x", "kernel argument 'num': '0x' is not a number");
 	expect_error("num=1kk", "kernel argument 'num': '1kk' is not a number");
-	expect_error("num=9223372036854775808", "kernel argument 'num': '9223372036854775808' is not a number");
+	expect_error("num=9223372036854775808",
+		     "kernel argument 'num': '9223372036854775808' is not a number");
 	expect_error("num=9999999999G", "kernel argument 'num': '9999999999G' is not a number");
 	expect_error("text", "kernel argument 'text' needs a value: text=...");
 }

@@ -40,7 +40,7 @@ static void try_here(struct regs *r)
 }
 
 TEST(locks, trylock_every_instruction,
-     "spin_trylock in a debug exception at every instruction of lock and unlock succeeds exactly if the lock is free, on one CPU too")
+     "spin_trylock at every instruction of lock and unlock succeeds exactly if it is free, on one CPU too")
 {
 	points = held_points = wrong = shared = 0;
 	step_through(lock_and_unlock, NULL, try_here);

@@ -58,7 +58,8 @@ static bool run_until_sampled(u64 n)
 	return ok;
 }
 
-TEST(watchdog, samples, "every CPU takes samples allocated in its NMIs, more than its ring holds, and a pause frees them all")
+TEST(watchdog, samples,
+     "every CPU takes samples in its NMIs, more than its ring holds, and a pause frees them all")
 {
 	s64 ms = watchdog_ms;
 	u64 failed = 0, before = lockups();
@@ -73,7 +74,8 @@ TEST(watchdog, samples, "every CPU takes samples allocated in its NMIs, more tha
 	test_note("NMIs by %s", nmi_source_name());
 }
 
-TEST(watchdog, sources, "each source of NMIs that this machine has reaches every CPU; a neighbour's IPI always does")
+TEST(watchdog, sources,
+     "each source of NMIs that this machine has reaches every CPU; a neighbour's IPI always does")
 {
 	static const char *const names[] = { "pit", "ioapic", "hpet", "perf", "ipi" };
 	const char *was = nmi_source_name();
@@ -103,7 +105,8 @@ static void lock_up_until_reported(void *arg)
 	arch_irq_restore(flags);
 }
 
-TEST(watchdog, finds_lockup, "a CPU that spins with interrupts off is reported by its number, and no other is")
+TEST(watchdog, finds_lockup,
+     "a CPU that spins with interrupts off is reported by its number, and no other is")
 {
 	unsigned int victim = num_online_cpus() - 1;
 	u64 before = lockups(), start;
@@ -133,7 +136,8 @@ TEST(watchdog, finds_lockup, "a CPU that spins with interrupts off is reported b
 	test_note("reported after %lu ms of 400", start / 1000000);
 }
 
-TEST(watchdog, no_false_alarm, "a CPU whose tick stands still with interrupts on, or off for half a period, is not reported")
+TEST(watchdog, no_false_alarm,
+     "a CPU whose tick stands still with interrupts on, or off for half a period, is not reported")
 {
 	u64 before = lockups(), flags;
 	s64 ms = watchdog_ms, policy = lockup_panic;
@@ -164,7 +168,8 @@ static void count_nmi(struct regs *r)
 	hook_calls++;
 }
 
-TEST(watchdog, hook_beside, "the NMI hook is called in the watchdog's NMIs too, and the watchdog samples beside it")
+TEST(watchdog, hook_beside,
+     "the NMI hook is called in the watchdog's NMIs too, and the watchdog samples beside it")
 {
 	s64 ms = watchdog_ms;
 
