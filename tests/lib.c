@@ -25,7 +25,7 @@ static void expect_format(const char *want, const char *fmt, ...)
 TEST(lib, format_numbers, "signs, bases, lengths and the extreme values print right")
 {
 	expect_format("0 -1 2147483647 -2147483648", "%d %d %d %d", 0, -1, 0x7fffffff, -0x7fffffff - 1);
-	expect_format("-9223372036854775808", "%ld", (s64)1 << 63);
+	expect_format("-9223372036854775808", "%ld", INT64_MIN);
 	expect_format("18446744073709551615", "%lu", ~0UL);
 	expect_format("4294967295", "%u", ~0u);
 	expect_format("18446744073709551615 7 9", "%llu %zu %lld", ~0ULL, (size_t)7, 9LL);
@@ -106,6 +106,7 @@ TEST(lib, memmove_all, "memmove is right for every overlap, alignment and length
 TEST(lib, memcpy_memset, "memcpy and memset write exactly n bytes at every alignment")
 {
 	u8 a[AREA], b[AREA];
+	int wide = 0x1ab; /* its low byte counts */
 
 	fill_pattern(b);
 	for (unsigned int at = 0; at < 9; at++) {
@@ -114,7 +115,7 @@ TEST(lib, memcpy_memset, "memcpy and memset write exactly n bytes at every align
 			memcpy(a + at, b + 3, n);
 			for (unsigned int i = 0; i < AREA; i++)
 				EXPECT_EQ(a[i], i >= at && i < at + n ? b[3 + i - at] : 0xee);
-			memset(a + at, 0x1ab, n);
+			memset(a + at, wide, n);
 			for (unsigned int i = 0; i < AREA; i++)
 				EXPECT_EQ(a[i], i >= at && i < at + n ? 0xab : 0xee);
 		}
@@ -126,20 +127,35 @@ static int sign(int v)
 	return v < 0 ? -1 : v > 0;
 }
 
+static const struct {
+	const char *a, *b;
+	size_t n; /* 0: the whole strings */
+	int want;
+} comparisons[] = {
+	{ "abc", "abcd", 0, -1 }, { "b", "abcd", 0, 1 },     { "", "", 0, 0 },
+	{ "a\xff", "a\x01", 0, 1 }, { "abcx", "abcy", 3, 0 }, { "abcx", "abcy", 4, -1 },
+	{ "ab", "ab", 10, 0 },     { "a", "ab", 2, -1 },
+};
+
 TEST(lib, compare, "comparisons order by unsigned bytes and stop where they should")
 {
-	EXPECT_EQ(sign(memcmp("a\xff", "a\x01", 2)), 1);
-	EXPECT_EQ(memcmp("abc", "abd", 2), 0);
-	EXPECT_EQ(sign(strcmp("abc", "abcd")), -1);
-	EXPECT_EQ(sign(strcmp("b", "abcd")), 1);
-	EXPECT_EQ(strcmp("", ""), 0);
-	EXPECT_EQ(strncmp("abcx", "abcy", 3), 0);
-	EXPECT_EQ(sign(strncmp("abcx", "abcy", 4)), -1);
-	EXPECT_EQ(strncmp("ab", "ab", 10), 0);
+	const u8 high[2] = { 1, 0xff }, low[2] = { 1, 1 };
+	const char *abc = "abc";
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(comparisons); i++) {
+		const char *a = comparisons[i].a, *b = comparisons[i].b;
+		size_t n = comparisons[i].n;
+		int got = sign(n ? strncmp(a, b, n) : strcmp(a, b));
+
+		if (got != comparisons[i].want)
+			test_fail(__FILE__, __LINE__, "%s against %s, %lu: %d", a, b, n, got);
+	}
+	EXPECT_EQ(sign(memcmp(high, low, 2)), 1);
+	EXPECT_EQ(memcmp(high, low, 1), 0);
 	EXPECT_EQ(strlen(""), 0);
-	EXPECT(strchr("abc", 'd') == NULL);
-	EXPECT_EQ(*strchr("abc", 'b'), 'b');
-	EXPECT_EQ(*strchr("abc", 0), 0);
+	EXPECT(strchr(abc, 'd') == NULL);
+	EXPECT(strchr(abc, 'b') == abc + 1);
+	EXPECT(strchr(abc, 0) == abc + 3);
 }
 
 TEST(lib, random, "equal seeds repeat, unequal ones differ, and values are spread evenly")
