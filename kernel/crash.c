@@ -4,6 +4,7 @@
  */
 #include "kernel/crash.h"
 #include <anyctx/smp.h>
+#include <anyctx/spinlock.h>
 #include <arch/time.h>
 #include "kernel/cmdline.h"
 #include "kernel/hooks.h"
@@ -15,11 +16,31 @@
 static s64 lockup = -1;
 KPARAM_INT(lockup, "lockup", -1, NR_CPUS - 1, "this CPU spins with interrupts off; -1: none");
 static const char *crash;
-KPARAM_STR(crash, "crash", "end badly: panic, wild, stack, triple, hang");
+KPARAM_STR(crash, "crash", "end badly: panic, everywhere, wild, stack, deadlock, triple, hang");
 
 static void crash_panic(void)
 {
 	panic("as asked for by crash=panic");
+}
+
+static void panic_here(void *unused)
+{
+	(void)unused;
+	panic("as asked for by crash=everywhere");
+}
+
+/* All CPUs at once: one may report, and only one. */
+static void crash_everywhere(void)
+{
+	on_each_cpu_thread(panic_here, NULL);
+}
+
+static void crash_deadlock(void)
+{
+	static spinlock_t lock = SPINLOCK_INIT;
+
+	spin_lock(&lock);
+	spin_lock(&lock);
 }
 
 static void crash_wild(void)
@@ -33,6 +54,11 @@ static __noinline u64 crash_stack(u64 n)
 
 	waste[n % 64] = n;
 	return n == ~0UL ? 0 : crash_stack(n + 1) + waste[n % 64];
+}
+
+static void crash_stack_start(void)
+{
+	crash_stack(0);
 }
 
 /* No interrupt table: the breakpoint faults, and so does each fault after it. */
@@ -55,19 +81,21 @@ static void crash_hang(void)
 		cpu_relax();
 }
 
+static const struct {
+	const char *name;
+	void (*run)(void);
+} crashes[] = {
+	{ "panic", crash_panic },       { "everywhere", crash_everywhere }, { "wild", crash_wild },
+	{ "stack", crash_stack_start }, { "deadlock", crash_deadlock },     { "triple", crash_triple },
+	{ "hang", crash_hang },
+};
+
 static bool crash_as_asked(void)
 {
-	if (!strcmp(crash, "panic"))
-		crash_panic();
-	else if (!strcmp(crash, "wild"))
-		crash_wild();
-	else if (!strcmp(crash, "stack"))
-		crash_stack(0);
-	else if (!strcmp(crash, "triple"))
-		crash_triple();
-	else if (!strcmp(crash, "hang"))
-		crash_hang();
-	printk("error: crash=%s: panic, wild, stack, triple or hang\n", crash);
+	for (unsigned int i = 0; i < ARRAY_SIZE(crashes); i++)
+		if (!strcmp(crash, crashes[i].name))
+			crashes[i].run();
+	printk("error: crash=%s is none of those that the list of arguments names\n", crash);
 	return false;
 }
 

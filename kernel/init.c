@@ -23,12 +23,6 @@ KPARAM_STR(test, "test", "run these test cases and leave: suite.case, suite.*, *
 static s64 shell;
 KPARAM_INT(shell, "shell", 0, 1, "1: stay at a prompt after the job");
 
-static void __noreturn leave(int status)
-{
-	printk_flush();
-	arch_exit(status);
-}
-
 /* Each step uses only what those before it made. */
 static void bring_up(void)
 {
@@ -44,7 +38,7 @@ static void bring_up(void)
 	arch_print_machine();
 	tick_init();
 	if (!watchdog_init())
-		leave(EXIT_FAIL);
+		kernel_exit(EXIT_FAIL);
 }
 
 static int do_job(void)
@@ -63,7 +57,7 @@ static int do_job(void)
 void kernel_main(void)
 {
 	if (!cmdline_parse(arch_cmdline()))
-		leave(EXIT_FAIL);
+		kernel_exit(EXIT_FAIL);
 	bring_up();
-	leave(do_job());
+	kernel_exit(do_job());
 }

@@ -2,9 +2,10 @@
  * panic.c - the end of the kernel, told in full.
  *
  * Invariant: `owner` goes from 0 to 1 + CPU once, by one compare-and-swap; that
- * CPU alone reports. Every other CPU stops in the NMI that the owner sends, or in
- * its own panic. A panic inside the owner's panic says so in a line and ends. Any
- * context; waits for no lock, and for the other CPUs only a bounded time.
+ * CPU alone ends the machine, by its report or by a regular exit. Every other CPU
+ * stops in the NMI that the owner sends, or in its own panic. A panic inside the
+ * owner's panic says so in a line and ends. Any context; waits for no lock, and for
+ * the other CPUs only a bounded time.
  */
 #include "kernel/panic.h"
 #include <anyctx/smp.h>
@@ -38,8 +39,11 @@ void panic_mm_is_up(void)
 
 static void __noreturn stop_here(u64 rip)
 {
-	this_cpu_write64(stopped_at, rip);
-	__atomic_fetch_or(&stopped, 1UL << smp_processor_id(), __ATOMIC_RELEASE);
+	u64 bit = 1UL << smp_processor_id();
+
+	if (!(stopped & bit)) /* else the NMI found it stopped */
+		this_cpu_write64(stopped_at, rip);
+	__atomic_fetch_or(&stopped, bit, __ATOMIC_RELEASE);
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }
@@ -128,6 +132,19 @@ void print_regs(const struct regs *r)
 	printk("r10 %016lx r11 %016lx r12 %016lx r13 %016lx\n"
 	       "r14 %016lx r15 %016lx\n",
 	       r->r10, r->r11, r->r12, r->r13, r->r14, r->r15);
+}
+
+void kernel_exit(int status)
+{
+	u32 free = 0;
+
+	printk_flush();
+	arch_irq_disable();
+	/* A panic that came first is told, whatever this CPU thinks of the result. */
+	if (!__atomic_compare_exchange_n(&owner, &free, smp_processor_id() + 1, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_RELAXED))
+		stop_here((u64)__builtin_return_address(0));
+	arch_exit(status);
 }
 
 /* A panic in the panic: what it says, no more, and out. */

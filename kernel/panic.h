@@ -10,6 +10,9 @@
 void __noreturn panic(const char *fmt, ...) __printf(1, 2);
 void __noreturn panic_regs(struct regs *r, const char *fmt, ...) __printf(2, 3);
 bool panicking(void);
+/* The regular end: all lines out, then leave with status (arch/machine.h), unless
+ * another CPU is in its panic. Thread context. */
+void __noreturn kernel_exit(int status);
 /* Print "symbol+0x12/0x80" for an address; any context. */
 void print_symbol(char *buf, size_t size, u64 addr);
 void print_backtrace(u64 pc, u64 rbp);

@@ -97,14 +97,15 @@ static void report(struct watch *w, struct regs *r, u64 now)
 	u64 ms = (now - w->since_ns) / 1000000;
 
 	w->reported = 1;
-	this_cpu_add64(watchdog_counts.lockups, 1);
-	WRITE_ONCE(watchdog_last_lockup, (int)cpu);
 	printk("watchdog: hard LOCKUP on CPU %u: no timer interrupt for %lu ms, interrupts off\n", cpu, ms);
 	print_samples(w, now);
 	if (READ_ONCE(lockup_panic))
 		panic_regs(r, "hard lockup on CPU %u", cpu);
 	print_regs(r);
 	print_backtrace(r->rip, r->rbp);
+	WRITE_ONCE(watchdog_last_lockup, (int)cpu);
+	barrier();
+	this_cpu_add64(watchdog_counts.lockups, 1); /* last: who waits for it may leave */
 }
 
 static void begin_anew(struct watch *w, u64 ticks, u64 now)
