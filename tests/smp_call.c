@@ -20,6 +20,8 @@ static void clear(void)
 
 static void note_call(void *info)
 {
+	for (u64 i = 0; i < (calls[smp_processor_id()] & 63); i++)
+		cpu_relax(); /* who does not wait for the end is found out */
 	if (info != calls || !arch_irqs_disabled())
 		__atomic_fetch_add(&bad, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&calls[smp_processor_id()], 1, __ATOMIC_SEQ_CST);
