@@ -1,7 +1,10 @@
 /*
  * lapic.c - each CPU's local interrupt controller: sending, end of interrupt,
- * local inputs. Two ways to its registers: memory (xAPIC), or MSRs (x2APIC), taken
- * where the CPU has it. The way is chosen once, before there is a second CPU.
+ * local inputs. Two ways to its registers: memory (xAPIC), or MSRs (x2APIC). The way
+ * is chosen once, before there is a second CPU: the one that the firmware has left on
+ * (with APIC ids above 254 that is x2APIC), or x2APIC if the command line asks for it.
+ * Not always where there is one, since devices reach at most eight x2APICs at once,
+ * and QEMU with -icount ends at the first x2APIC register that has to do with time.
  *
  * Sending in xAPIC mode takes two stores, destination and then command, and an NMI
  * between them may itself send. Invariant: at every instruction outside of
@@ -13,6 +16,7 @@
  * Registers are this CPU's own. lapic_send, arch_send_ipi, arch_send_nmi: any
  * context. The rest: this CPU, thread or interrupt context.
  */
+#include "kernel/cmdline.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "devices.h"
@@ -26,6 +30,9 @@
 #define ICR_BUSY (1u << 12)
 #define IDLE_POLLS 100000
 #define XAPIC_MAX_ID 254 /* 255 is everyone */
+
+static s64 x2apic_wanted;
+KPARAM_INT(x2apic_wanted, "x2apic", 0, 1, "1: use the local APICs' x2APIC mode if there is one");
 
 /* Constant after lapic_find. */
 bool lapic_x2apic;
@@ -62,7 +69,8 @@ static void enable(void)
 
 void lapic_find(void)
 {
-	lapic_x2apic = cpuid(1, 0).ecx & CPUID_X2APIC;
+	lapic_x2apic = rdmsr(MSR_APIC_BASE) & BASE_X2APIC ||
+		       (x2apic_wanted && cpuid(1, 0).ecx & CPUID_X2APIC);
 	if (!lapic_x2apic)
 		lapic_mmio = arch_map_mmio(mmio_base(), PAGE_SIZE);
 	enable();
