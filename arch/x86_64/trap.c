@@ -8,6 +8,7 @@
 #include <arch/irq.h>
 #include "kernel/context.h"
 #include "kernel/panic.h"
+#include "devices.h"
 #include "private.h"
 
 struct extable_entry {
@@ -128,6 +129,7 @@ void trap_nmi(struct regs *r)
 		hw_break_resume();
 	kernel_nmi(r);
 	rseq_fixup(r);
+	nmi_ack();
 	if (live)
 		hw_break_pause();
 	if (hits)
