@@ -4,6 +4,7 @@
  * under way. Any context.
  */
 #include "kernel/printk.h"
+#include "lib/bits.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "mm/walk.h"
@@ -45,7 +46,7 @@ void walk_all(struct walk *w, void (*each)(struct page *head))
 	}
 	for (unsigned int c = 0; c < num_online_cpus(); c++)
 		for (unsigned int i = 0; i < NR_PRIVATE; i++)
-			w->private += (u64)__builtin_popcount((u32)READ_ONCE(per_cpu_ptr(page_cpu, c)->private[i]));
+			w->private += popcount32((u32)READ_ONCE(per_cpu_ptr(page_cpu, c)->private[i]));
 }
 
 static u64 pages_of(enum page_type type)
@@ -78,7 +79,7 @@ static u64 private_pages(void)
 
 	for (unsigned int c = 0; c < num_online_cpus(); c++)
 		for (unsigned int i = 0; i < NR_PRIVATE; i++)
-			n += (u64)__builtin_popcount((u32)READ_ONCE(per_cpu_ptr(page_cpu, c)->private[i]));
+			n += popcount32((u32)READ_ONCE(per_cpu_ptr(page_cpu, c)->private[i]));
 	return n;
 }
 

@@ -11,6 +11,7 @@
  * While memory is tight nobody has private pages. All functions: any context.
  */
 #include "kernel/panic.h"
+#include "lib/bits.h"
 #include "mm/internal.h"
 #include "mm/search.h"
 #include <anyctx/smp.h>
@@ -122,7 +123,7 @@ u64 page_flush_cpu(void)
 			if (this_cpu_cmpxchg64(&page_cpu.private[i], &v, 0)) {
 				if ((u32)v)
 					word_give(v >> 32, (u32)v);
-				n += (u64)__builtin_popcount((u32)v);
+				n += popcount32((u32)v);
 				v = 0;
 			}
 	}

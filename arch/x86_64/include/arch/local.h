@@ -51,17 +51,18 @@ static __always_inline enum local_result local_pop(void ***var, u64 off, void **
 {
 	void **top, *p;
 
-	__asm__ goto("1:\n\t"
-		     "movq %%gs:%c[var](%[off]), %[top]\n\t"
-		     "movq -8(%[top]), %[p]\n\t"
-		     "testq %[p], %[p]\n\t"
-		     "jz %l[refused]\n\t"
-		     "subq $8, %%gs:%c[var](%[off])\n"
-		     "2:\n\t"
-		     RSEQ_ENTRY
-		     : [top] "=&r"(top), [p] "=&r"(p)
-		     : [off] "r"(off), [var] "i"(var)
-		     : "memory", "cc" : refused, restart);
+	__asm__ goto volatile(
+		"1:\n\t"
+		"movq %%gs:%c[var](%[off]), %[top]\n\t"
+		"movq -8(%[top]), %[p]\n\t"
+		"testq %[p], %[p]\n\t"
+		"jz %l[refused]\n\t"
+		"subq $8, %%gs:%c[var](%[off])\n"
+		"2:\n\t"
+		RSEQ_ENTRY
+		: [top] "=&r"(top), [p] "=&r"(p)
+		: [off] "r"(off), [var] "i"(var)
+		: "memory", "cc" : refused, restart);
 	*out = p;
 	return LOCAL_DONE;
 refused:
@@ -75,17 +76,18 @@ static __always_inline enum local_result local_push(void ***var, u64 off, void *
 {
 	void **top;
 
-	__asm__ goto("1:\n\t"
-		     "movq %%gs:%c[var](%[off]), %[top]\n\t"
-		     "testl $2047, %k[top]\n\t"
-		     "jz %l[refused]\n\t"
-		     "movq %[p], (%[top])\n\t"
-		     "addq $8, %%gs:%c[var](%[off])\n"
-		     "2:\n\t"
-		     RSEQ_ENTRY
-		     : [top] "=&r"(top)
-		     : [off] "r"(off), [var] "i"(var), [p] "r"(p)
-		     : "memory", "cc" : refused, restart);
+	__asm__ goto volatile(
+		"1:\n\t"
+		"movq %%gs:%c[var](%[off]), %[top]\n\t"
+		"testl $2047, %k[top]\n\t"
+		"jz %l[refused]\n\t"
+		"movq %[p], (%[top])\n\t"
+		"addq $8, %%gs:%c[var](%[off])\n"
+		"2:\n\t"
+		RSEQ_ENTRY
+		: [top] "=&r"(top)
+		: [off] "r"(off), [var] "i"(var), [p] "r"(p)
+		: "memory", "cc" : refused, restart);
 	return LOCAL_DONE;
 refused:
 	return LOCAL_REFUSED;
@@ -100,22 +102,23 @@ restart:
 static __always_inline enum local_result local_move(void ***var, u64 off, void **from, void **to,
 						    void **end, bool clear)
 {
-	__asm__ goto("1:\n\t"
-		     "cmpq %[from], %%gs:%c[var](%[off])\n\t"
-		     "jne %l[refused]\n\t"
-		     "testb %[clear], %[clear]\n\t"
-		     "jz 3f\n\t"
-		     "movq $0, -8(%[end])\n"
-		     "3:\n\t"
-		     "cmpq $0, -8(%[end])\n\t"
-		     "jne %l[refused]\n\t"
-		     "movq %[to], %%gs:%c[var](%[off])\n"
-		     "2:\n\t"
-		     RSEQ_ENTRY
-		     :
-		     : [off] "r"(off), [var] "i"(var), [from] "r"(from), [to] "r"(to), [end] "r"(end),
-		       [clear] "r"(clear)
-		     : "memory", "cc" : refused, restart);
+	__asm__ goto volatile(
+		"1:\n\t"
+		"cmpq %[from], %%gs:%c[var](%[off])\n\t"
+		"jne %l[refused]\n\t"
+		"testb %[clear], %[clear]\n\t"
+		"jz 3f\n\t"
+		"movq $0, -8(%[end])\n"
+		"3:\n\t"
+		"cmpq $0, -8(%[end])\n\t"
+		"jne %l[refused]\n\t"
+		"movq %[to], %%gs:%c[var](%[off])\n"
+		"2:\n\t"
+		RSEQ_ENTRY
+		:
+		: [off] "r"(off), [var] "i"(var), [from] "r"(from), [to] "r"(to), [end] "r"(end),
+		  [clear] "r"(clear)
+		: "memory", "cc" : refused, restart);
 	return LOCAL_DONE;
 refused:
 	return LOCAL_REFUSED;
