@@ -25,6 +25,7 @@
 #include "kernel/watchdog.h"
 #include "kernel/workload_block.h"
 #include "kernel/workload_op.h"
+#include "kernel/workload_rate.h"
 #include "mm/mm.h"
 
 #define SECOND 1000000000UL
@@ -34,9 +35,9 @@
 static s64 seconds = 10;
 KPARAM_INT(seconds, "seconds", 1, 86400, "how long the main job runs");
 
-/* NMIs and IPIs of a CPU. */
+/* Timer interrupts, NMIs and IPIs of a CPU. */
 struct taken {
-	u64 nmis, ipis;
+	u64 ticks, nmis, ipis;
 };
 
 static struct {
@@ -86,7 +87,7 @@ static u64 all_nulls(const struct op_counts *n)
 static struct taken taken_since_boot(unsigned int cpu)
 {
 	const struct irq_counts *c = per_cpu_ptr(irq_counts, cpu);
-	struct taken t = { .nmis = READ_ONCE(c->nmi), .ipis = 0 };
+	struct taken t = { .ticks = tick_number(cpu), .nmis = READ_ONCE(c->nmi) };
 
 	for (unsigned int i = 0; i < NR_IPI; i++)
 		t.ipis += READ_ONCE(c->ipi[i]);
@@ -97,6 +98,7 @@ static struct taken taken_in_job(unsigned int cpu)
 {
 	struct taken t = taken_since_boot(cpu);
 
+	t.ticks -= job.taken_before[cpu].ticks;
 	t.nmis -= job.taken_before[cpu].nmis;
 	t.ipis -= job.taken_before[cpu].ipis;
 	return t;
@@ -111,73 +113,25 @@ static bool all_have_worked(void)
 	return true;
 }
 
-/* ---- the rate of NMIs ---- */
-
-#define TRIAL_NS (SECOND / 4)
-#define FIRST_NMI_HZ 1000
-#define MOST_NMI_HZ 20000
-
-/*
- * The speed of threads is first measured without the source, then with it, at rates
- * each half as high again as the last, for as long as threads keep half of their
- * speed: at the next rate they then still have a quarter. If they lose more later,
- * the rate goes down.
- */
-static struct {
-	unsigned int hz;
-	bool found;
-	u64 base;             /* operations a second without the source */
-	u64 since_ns, since_ops;
-} rate;
-
-static void rate_set(unsigned int hz)
-{
-	rate.hz = hz;
-	nmi_source_set_hz(hz);
-	rate.since_ops = operations(CTX_THREAD);
-	rate.since_ns = arch_ns();
-}
-
-static void rate_adapt(u64 now)
-{
-	u64 passed = now - rate.since_ns, speed;
-
-	if (passed < TRIAL_NS)
-		return;
-	speed = (operations(CTX_THREAD) - rate.since_ops) * SECOND / passed;
-	if (!rate.base) {
-		rate.base = speed;
-		rate_set(FIRST_NMI_HZ);
-	} else if (speed < rate.base / 4 && rate.hz > FIRST_NMI_HZ / 10) {
-		rate.found = true;
-		rate_set(rate.hz - rate.hz / 3);
-	} else if (!rate.found && speed >= rate.base / 2 && rate.hz < MOST_NMI_HZ) {
-		rate_set(rate.hz + rate.hz / 2);
-	} else {
-		rate.found = true;
-		rate.since_ops = operations(CTX_THREAD);
-		rate.since_ns = now;
-	}
-}
-
 /* ---- while it runs ---- */
 
 static void print_progress(u64 now)
 {
-	struct taken sum = { .nmis = 0 };
+	struct taken sum = { .ticks = 0 };
 	struct mm_stats st;
 
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		struct taken t = taken_in_job(cpu);
 
+		sum.ticks += t.ticks;
 		sum.nmis += t.nmis;
 		sum.ipis += t.ipis;
 	}
 	mm_get_stats(&st);
-	printk("%3lu s  operations: thread %lu irq %lu nmi %lu debug %lu  taken: nmis %lu ipis %lu  "
-	       "frees: deferred %lu served %lu  in use %lu KiB  failures %lu\n",
+	printk("%3lu s  operations: thread %lu irq %lu nmi %lu debug %lu; ticks %lu nmis %lu ipis %lu; "
+	       "deferred %lu served %lu; %lu KiB in use; %lu failures\n",
 	       (now - job.start_ns) / SECOND, operations(CTX_THREAD), operations(CTX_IRQ),
-	       operations(CTX_NMI), operations(CTX_DEBUG), sum.nmis, sum.ipis,
+	       operations(CTX_NMI), operations(CTX_DEBUG), sum.ticks, sum.nmis, sum.ipis,
 	       st.deferred - job.before.deferred, st.deferred_served - job.before.deferred_served,
 	       (st.pages_managed - st.pages_free) << PAGE_SHIFT >> 10,
 	       st.spurious_failures - job.before.spurious_failures);
@@ -219,14 +173,11 @@ static void run(void)
 	job.start_ns = arch_ns();
 	job.end_ns = job.start_ns + (u64)seconds * SECOND;
 	job.next_line_ns = job.start_ns + SECOND;
-	rate.base = 0;
-	rate.found = false;
 	ops_hooks_set();
-	rate_set(0);
+	rate_begin();
 	on_each_cpu_thread(work, NULL);
+	rate_end();
 	ops_hooks_clear();
-	nmi_source_set_hz(0);
-	print_progress(arch_ns());
 	on_each_cpu_thread(drain, NULL);
 }
 
@@ -259,27 +210,26 @@ static bool begin(void)
 
 static void print_contexts(void)
 {
-	printk("%-8s %10s %10s %10s %10s %10s %8s  %s\n", "context", "allocated", "freed", "other CPU's",
-	       "other ctx's", "KiB", "NULL", "of them to 4K/64K/1M/4M");
+	printk("%-8s%11s%11s%13s%13s%12s%8s  %s\n", "context", "allocated", "freed", "other CPU's",
+	       "other ctx's", "KiB", "NULL", "of them up to 4K/64K/1M/4M");
 	for (unsigned int i = 0; i < NR_CONTEXT; i++) {
 		struct op_counts n = count_context((enum context)i);
 
-		printk("%-8s %10lu %10lu %11lu %11lu %10lu %8lu  %lu/%lu/%lu/%lu\n",
-		       context_name((enum context)i), n.allocs, n.frees, n.from_cpus, n.from_contexts,
-		       n.bytes >> 10, all_nulls(&n), n.nulls[NULL_4K], n.nulls[NULL_64K],
-		       n.nulls[NULL_1M], n.nulls[NULL_4M]);
+		printk("%-8s%11lu%11lu%13lu%13lu%12lu%8lu  %lu/%lu/%lu/%lu\n", context_name((enum context)i),
+		       n.allocs, n.frees, n.from_cpus, n.from_contexts, n.bytes >> 10, all_nulls(&n),
+		       n.nulls[NULL_4K], n.nulls[NULL_64K], n.nulls[NULL_1M], n.nulls[NULL_4M]);
 	}
 }
 
 static void print_cpus(void)
 {
-	printk("allocations by CPU; NMIs and IPIs taken:\n");
+	printk("allocations by CPU and context; timer interrupts, NMIs and IPIs taken:\n");
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		struct taken t = taken_in_job(cpu);
 
-		printk("cpu %2u  thread %lu irq %lu nmi %lu debug %lu nmis %lu ipis %lu\n", cpu,
+		printk("cpu %2u  thread %lu irq %lu nmi %lu debug %lu ticks %lu nmis %lu ipis %lu\n", cpu,
 		       allocs_of(cpu, CTX_THREAD), allocs_of(cpu, CTX_IRQ), allocs_of(cpu, CTX_NMI),
-		       allocs_of(cpu, CTX_DEBUG), t.nmis, t.ipis);
+		       allocs_of(cpu, CTX_DEBUG), t.ticks, t.nmis, t.ipis);
 	}
 }
 
@@ -323,7 +273,7 @@ static void end(bool begun)
 		print_contexts();
 		print_cpus();
 		printk("NMIs by %s at %u a second and by the CPUs; %lu frees deferred, %lu served\n",
-		       nmi_source_name(), rate.hz, now.deferred - job.before.deferred,
+		       nmi_source_name(), rate_hz(), now.deferred - job.before.deferred,
 		       now.deferred_served - job.before.deferred_served);
 	}
 	check(&now, differences);

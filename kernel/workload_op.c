@@ -28,7 +28,7 @@
 
 #define SLOTS 512
 #define DEPTHS 2
-#define NMI_BATCH 8
+#define NMI_BATCH 16
 #define IRQ_BATCH 4
 /* One thread operation in so many ... */
 #define BREAK_EVERY 64    /* comes after a breakpoint; so does one batch in NMIs */
