@@ -3,7 +3,7 @@
 ;
 ; Entered by GRUB on CPU 0 with eax = multiboot2 magic and ebx = the physical
 ; address of the boot information. Invariant: the boot page tables are constant;
-; the other CPUs start on them too (boot/ap.asm).
+; the other CPUs start on them too (boot/trampoline.asm).
 
 bits 32
 

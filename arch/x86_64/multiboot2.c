@@ -12,6 +12,7 @@
 
 #define MAGIC 0x36d76289
 #define LOW_MEMORY_END (1UL << 20) /* BIOS data, the other CPUs' start code */
+#define LOW_RAM_END 0xa0000UL /* above it ROMs and the screen */
 #define LEAST_MEMORY (8UL << 20)
 
 enum tag_type { TAG_END = 0, TAG_CMDLINE = 1, TAG_MMAP = 6, TAG_RSDP1 = 14, TAG_RSDP2 = 15 };
@@ -39,6 +40,7 @@ static struct span_list usable;
 static char cmdline[2048];
 static u8 rsdp[36];
 static bool rsdp_found;
+static u64 free_low_page;
 static u64 ignored_above; /* bytes of RAM beyond what the direct map covers */
 
 const char *arch_cmdline(void)
@@ -49,6 +51,11 @@ const char *arch_cmdline(void)
 const void *arch_rsdp(void)
 {
 	return rsdp_found ? rsdp : NULL;
+}
+
+u64 low_page(void)
+{
+	return free_low_page;
 }
 
 static bool rsdp_take(const void *p)
@@ -141,6 +148,20 @@ static void tag_take(const struct tag *t)
 	}
 }
 
+/* The highest page of RAM there; page 0, with the firmware's data, does not count. */
+static u64 low_page_find(void)
+{
+	for (unsigned int i = usable.n; i-- > 0;) {
+		u64 end = usable.s[i].end & PAGE_MASK;
+
+		if (end > LOW_RAM_END)
+			end = LOW_RAM_END;
+		if (end >= 2 * PAGE_SIZE && end - PAGE_SIZE >= usable.s[i].base)
+			return end - PAGE_SIZE;
+	}
+	return 0;
+}
+
 /* What is RAM and yet not to be given out. */
 static void drop_taken(u64 mbi, u64 mbi_size)
 {
@@ -151,6 +172,7 @@ static void drop_taken(u64 mbi, u64 mbi_size)
 	before = span_total(&usable);
 	span_cut(&usable, DIRECT_MAP_MAX, ~0UL);
 	ignored_above = before - span_total(&usable);
+	free_low_page = low_page_find();
 	span_cut(&usable, 0, LOW_MEMORY_END);
 	span_cut(&usable, (u64)__image_phys_start, image_phys(__image_end));
 	span_cut(&usable, mbi & PAGE_MASK, mbi + mbi_size);

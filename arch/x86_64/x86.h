@@ -154,6 +154,8 @@ void *arch_map_phys(u64 pa, u64 size);
 /* The ACPI root pointer (a copy of 36 bytes; revision 0 has 20), checksum right;
  * NULL: the machine has none. */
 const void *arch_rsdp(void);
+/* A page of RAM below 640 KiB, for starting CPUs, that nobody uses; 0: there is none. */
+u64 low_page(void);
 
 /* Print on the serial port at once, without printk, and leave with EXIT_FAIL. */
 void __noreturn boot_die(const char *fmt, ...) __printf(1, 2);

@@ -22,6 +22,13 @@ enum hw_break { HW_BREAK_EXEC = 0, HW_BREAK_WRITE = 1, HW_BREAK_RW = 3 };
 int arch_hw_break_set(unsigned int slot, const void *addr, enum hw_break kind, unsigned int len);
 void arch_hw_break_clear(unsigned int slot);
 
+/*
+ * To be called in a trap hook that has neither allocated nor freed: a restartable
+ * sequence (arch/local.h) that the exception hit goes on where it was. Not while
+ * NMIs come that allocate.
+ */
+void arch_debug_undisturbed(void);
+
 /* The return addresses above frame pointer rbp (with first pc, if not 0);
  * stops at anything that is not a mapped kernel stack. Any context. */
 unsigned int arch_backtrace(u64 pc, u64 rbp, u64 *out, unsigned int max);
