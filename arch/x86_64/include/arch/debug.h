@@ -1,10 +1,20 @@
 /*
- * arch/debug.h - this CPU's hardware breakpoints, for tests: DR0-DR3.
+ * arch/debug.h - debug exceptions made on purpose, for tests and the main job:
+ * this CPU's hardware breakpoints DR0-DR3, the breakpoint instruction, stepping.
  */
 #ifndef ARCH_DEBUG_H
 #define ARCH_DEBUG_H
 
 #include <anyctx/types.h>
+
+/* In DR6: the #DB is that of an instruction that began with RFLAGS_TF set. */
+#define DR6_SINGLE_STEP (1UL << 14)
+
+/* #BP here. */
+static __always_inline void arch_breakpoint(void)
+{
+	__asm__ volatile("int3" : : : "memory");
+}
 
 enum hw_break { HW_BREAK_EXEC = 0, HW_BREAK_WRITE = 1, HW_BREAK_RW = 3 };
 
