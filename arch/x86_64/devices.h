@@ -7,6 +7,7 @@
 #define X86_DEVICES_H
 
 #include <arch/irq.h>
+#include <arch/machine.h>
 #include "acpi.h"
 #include "x86.h"
 
@@ -14,6 +15,11 @@
 extern struct acpi machine; /* constant after arch_machine_init */
 /* May [pa, pa + size) be device registers: addressable, and not RAM? Tables lie. */
 bool machine_device_at(u64 pa, u64 size);
+
+/* ---- nodes.c ---- */
+/* Set the node of each of *n ranges (MAX_MEM_RANGES at most), cut at the borders;
+ * returns how many stayed whole for want of a slot. */
+unsigned int ranges_set_nodes(struct mem_range *r, unsigned int *n, const struct acpi *a);
 
 /* ---- lapic.c ---- */
 void lapic_find(void);                   /* mode and registers; early_alloc */

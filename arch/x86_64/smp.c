@@ -12,7 +12,6 @@
  * stacks) before. So the first CPU that does not come is the end: those above it are
  * not started, and the kernel goes on with the ones below. It is reported.
  */
-#include <arch/machine.h>
 #include <arch/time.h>
 #include "kernel/panic.h"
 #include "kernel/printk.h"
