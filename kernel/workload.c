@@ -283,7 +283,7 @@ static void end(bool begun)
 	if (begun) {
 		print_contexts();
 		print_cpus();
-		printk("NMIs by %s at %u a second and by the CPUs; %lu frees deferred, %lu served\n",
+		printk("NMIs by %s, %u a second asked for, and by the CPUs; %lu frees deferred, %lu served\n",
 		       nmi_source_name(), rate_hz(), now.deferred - job.before.deferred,
 		       now.deferred_served - job.before.deferred_served);
 	}
