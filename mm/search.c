@@ -149,23 +149,26 @@ u64 take_last_look(int nid, unsigned int order)
 
 /* ------------------------------------------------------------------ nodes */
 
+/* Is node a nearer to nid than node b? Itself first; equals by number. */
+static bool nearer(int nid, int a, int b)
+{
+	if (a == nid || b == nid)
+		return a == nid && b != nid;
+	return arch_node_distance(nid, a) < arch_node_distance(nid, b) ||
+	       (arch_node_distance(nid, a) == arch_node_distance(nid, b) && a < b);
+}
+
 int nearest_node(int nid, unsigned int i)
 {
-	int best = nid;
-	u64 done = 0;
+	for (int n = 0; n < (int)num_nodes(); n++) {
+		unsigned int rank = 0;
 
-	for (unsigned int k = 0; k <= i; k++) {
-		best = -1;
-		for (int n = 0; n < (int)num_nodes(); n++) {
-			if (done & 1UL << n)
-				continue;
-			if (best < 0 || (n == nid && best != nid) ||
-			    (best != nid && arch_node_distance(nid, n) < arch_node_distance(nid, best)))
-				best = n;
-		}
-		done |= 1UL << best;
+		for (int other = 0; other < (int)num_nodes(); other++)
+			rank += nearer(nid, other, n);
+		if (rank == i)
+			return n;
 	}
-	return best;
+	return nid;
 }
 
 /* The arena first, from where the last search ended; then round its node. */

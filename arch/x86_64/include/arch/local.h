@@ -49,7 +49,7 @@ enum local_result {
  */
 static __always_inline enum local_result local_pop(void ***var, u64 off, void **out)
 {
-	void **top, *p;
+	void **top = NULL, *p = NULL; /* for checkers that do not read asm */
 
 	__asm__ goto volatile(
 		"1:\n\t"
@@ -74,7 +74,7 @@ restart:
 /* The stack is full when top is a multiple of 2048. */
 static __always_inline enum local_result local_push(void ***var, u64 off, void *p)
 {
-	void **top;
+	void **top = NULL;
 
 	__asm__ goto volatile(
 		"1:\n\t"
