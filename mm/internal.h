@@ -377,7 +377,7 @@ void cache_free_slow(struct kmem_cache *s, void *obj);
 /* Anything but the common case: any pointer at all. */
 void free_uncommon(const char *call, const void *p);
 /* obj is marked as free: is it? Then it has been reported. */
-bool freed_twice(const char *call, struct kmem_cache *s, void *obj);
+bool freed_twice(const char *call, struct kmem_cache *s, const void *obj);
 
 /* cache.c */
 void cache_init(void);
