@@ -163,7 +163,7 @@ static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *o
 	for (u32 n = ST_FREE(st); n && idx < slab_objects(s, head->order); n--) {
 		if (slab_object(s, head, idx) == obj)
 			return true;
-		idx = READ_ONCE(*link_of(slab_object(s, head, idx), s->offset));
+		idx = link_get(slab_object(s, head, idx), s->offset);
 	}
 	return false;
 }

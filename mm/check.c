@@ -34,7 +34,7 @@ static void check_chain(const struct kmem_cache *s, struct page *head)
 			differ("link or mark of a free object", (u64)obj, *mark_of(obj, s->offset), free_mark);
 			return;
 		}
-		idx = *link_of(obj, s->offset);
+		idx = link_get(obj, s->offset);
 	}
 	if (n != ST_FREE(head->state))
 		differ("free objects of a slab", page_pfn(head), ST_FREE(head->state), n);

@@ -303,7 +303,8 @@ extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
  * slab's chain (low half; of no meaning in a magazine) and a mark (high half), a
  * secret of this boot. An allocated one's mark is cleared. So a free that finds
  * the mark is a double free, or one chance in 2^32; a chain without it has been
- * written to.
+ * written to. The index is kept as its difference from the mark, so that no small
+ * number written over it is taken for one.
  *
  * State word, in the head page of a slab: head index 10 | free count 10 | cache
  * id 10 | on-list 1 | sequence 33. Written by anyone, with one locked cmpxchg.
@@ -317,9 +318,14 @@ static __always_inline u32 *mark_of(const void *obj, u32 offset)
 	return (u32 *)((char *)obj + offset + 4);
 }
 
-static __always_inline u32 *link_of(const void *obj, u32 offset)
+static __always_inline u32 link_get(const void *obj, u32 offset)
 {
-	return (u32 *)((char *)obj + offset);
+	return READ_ONCE(*(u32 *)((char *)obj + offset)) ^ free_mark;
+}
+
+static __always_inline void link_set(void *obj, u32 offset, u32 next)
+{
+	WRITE_ONCE(*(u32 *)((char *)obj + offset), next ^ free_mark);
 }
 
 #define ST_NONE 1023UL /* head index: no free object */
