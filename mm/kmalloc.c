@@ -105,9 +105,6 @@ static __noinline void *alloc_uncommon(const char *call, size_t size, gfp_t gfp,
 	return obj;
 }
 
-/* Flags that make no difference where an object is at hand. */
-#define GFP_PLAIN (__GFP_THISNODE | __GFP_NOWARN | __GFP_HIGH | __GFP_RECLAIM)
-
 static __always_inline void *alloc_size(const char *call, size_t size, gfp_t gfp, int nid)
 {
 	void *obj = NULL;
