@@ -86,7 +86,7 @@ void run_in(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg)
 	start();
 	while (!__atomic_load_n(&todo.done, __ATOMIC_ACQUIRE))
 		cpu_relax();
-	if (cpu)
+	if (cpu && (ctx == CTX_THREAD || ctx == CTX_DEBUG))
 		cpu_thread_wait(cpu);
 	set_nmi_hook(NULL);
 	set_trap_hook(NULL);
