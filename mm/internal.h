@@ -3,10 +3,10 @@
  * free map, the slab words, and what the files of mm/ call of one another.
  *
  * docs/design.md states the invariant of every structure here. In short: the
- * free map's words are the only truth about pages, a slab's state word the only
- * truth about its free objects, and every change of either is one compare-and-
- * swap. Nothing waits: a call that is interrupted anywhere leaves structures
- * that any other call can use.
+ * free map is the only truth about pages, a slab's state word the only truth
+ * about the free objects in it, a magazine belongs to one CPU alone; and every
+ * change of one of them is committed by a single instruction. Nothing waits: a
+ * call that is interrupted anywhere leaves structures that any other call can use.
  */
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H
@@ -19,37 +19,44 @@
 
 /* ------------------------------------------------------------------ pages */
 
-/* What a page descriptor stands for: page->info bits 0-3. */
+/* Shared words change by compare-and-swap only; a full barrier each. */
+static inline bool cas(u64 *p, u64 old, u64 new)
+{
+	return __atomic_compare_exchange_n(p, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static inline u64 load(const u64 *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+/* What a page descriptor stands for. */
 enum page_type {
 	PT_NONE = 0, /* free, unmanaged, or the tail of a block */
 	PT_BLOCK,    /* head of a block from alloc_pages */
 	PT_LARGE,    /* head of a block from kmalloc */
 	PT_SLAB,     /* any page of a slab */
+	NR_PAGE_TYPES,
 };
 
 /*
- * Invariant: info is non-zero exactly for the head of a live block and for
- * every page of a live slab. Written only by the call that owns the block: after
- * its bits left the free map, and before they return.
+ * Invariant: type is not PT_NONE exactly for the head of a live block and for
+ * every page of a live slab. All but state and next are written only by the call
+ * that owns the block: after its bits left the free map, before they return.
  */
 struct page {
-	u64 state;    /* head of a slab: the state word; else 0 */
-	u32 next;     /* slab: frame number of the next on a partial stack */
+	u64 state;    /* head of a slab: the state word; its sequence survives the slab */
+	u32 next;     /* slab: frame number of the next on a stack of slabs */
 	u32 refcount; /* block: references; 0 is frozen */
-	u32 info;     /* type 4 | order 4 | cache id 10 | pages from the slab's head 6 */
-	u32 home;     /* slab: the CPU in whose magazine its objects may lie */
+	u16 cpu_off;  /* slab: where its cache's struct cache_cpu is in cache_cpu[]; else 0 */
+	u8 type;      /* enum page_type */
+	u8 order;     /* of the block or slab */
+	u8 tail;      /* slab: pages from its head */
+	u8 unused[3];
 };
 
-#define INFO_TYPE(i) ((enum page_type)((i) & 15))
-#define INFO_ORDER(i) ((i) >> 4 & 15)
-#define INFO_CACHE(i) ((i) >> 8 & 0x3ff)
-#define INFO_TAIL(i) ((i) >> 18 & 63)
-
-static inline u32 make_info(enum page_type t, unsigned int order, u32 cache, u32 tail)
-{
-	return t | order << 4 | cache << 8 | tail << 18;
-}
-
+/* The descriptors, in frame order; linker.ld places them, memmap.c maps them. */
+extern struct page vmemmap[];
 /* The map of all frames from 0: one past the highest, and its lines of 2 MiB. */
 extern u64 max_pfn, nr_lines;
 extern u64 managed_pages;
@@ -62,12 +69,12 @@ extern u64 managed_pages;
 
 static __always_inline struct page *pfn_page(u64 pfn)
 {
-	return (struct page *)VMEMMAP_BASE + pfn;
+	return &vmemmap[pfn];
 }
 
 static __always_inline u64 page_pfn(const struct page *page)
 {
-	return (u64)(page - (const struct page *)VMEMMAP_BASE);
+	return (u64)(page - vmemmap);
 }
 
 static __always_inline void *pfn_addr(u64 pfn)
@@ -88,11 +95,35 @@ extern s8 *line_node;
 /* --------------------------------------------------------------- free map */
 
 /*
- * One word for 32 pages: bits 0-31 are 1 for a free page; bits 32-63 are the
- * hold tag, 0 or {CPU + 1, sequence} of a multi-word allocation under way.
+ * One word for 32 pages: bits 0-31 are 1 for a free page; bits 32-63 are a tag:
+ * 0, {CPU + 1, sequence} of a multi-word allocation under way, or {TAG_WHOLE,
+ * sequence} in a word of a line that is, or was, handed out as a whole.
+ *
+ * One word for each line: sequence << 2 | enum line_state. A line that is not
+ * split is free or taken as one block of order 9, by one compare-and-swap on this
+ * word; the words below it then hold no free pages but the tag of its sequence.
+ * docs/design.md, "The free map".
  */
+#define TAG_WHOLE 127UL
+#define TAG_SEQ_BITS 25
+#define TAG_SEQ_MASK ((1UL << TAG_SEQ_BITS) - 1)
+#define TAG_OWNER(word) ((word) >> 32 >> TAG_SEQ_BITS)
+#define TAG_SEQ(word) ((word) >> 32 & TAG_SEQ_MASK)
+
+static inline u64 word_tag(u64 owner, u64 seq)
+{
+	return (owner << TAG_SEQ_BITS | (seq & TAG_SEQ_MASK)) << 32;
+}
+
+/* A run of 2^order ones, order <= 5. */
+static inline u32 run_mask(unsigned int order)
+{
+	return (u32)((1UL << (1u << order)) - 1);
+}
+
+enum line_state { LINE_SPLIT, LINE_FREE, LINE_TAKEN };
 #define WORD_FULL 0xffffffffUL
-extern u64 *free_words;
+extern u64 *free_words, *line_words;
 
 /*
  * Take a free, aligned run of 2^order pages (order <= 5) out of word w; returns
@@ -100,49 +131,127 @@ extern u64 *free_words;
  * passing by.
  */
 int word_take(u64 w, unsigned int order, bool force);
-/* Take all free pages of the word: the map taken, 0 if none. */
-u32 word_take_all(u64 w, bool force);
+/* Do n words from first look wholly free? */
+bool words_look_full(u64 first, u64 n);
+/* Take all free pages of the word if it has a run of 2^order: the map, else 0. */
+u32 word_take_all(u64 w, unsigned int order);
 /* Give pages back; false, and nothing done, if one of them was free already. */
 bool word_give(u64 w, u32 mask);
 /* Take n whole words from w, n a power of two and at least 2. */
 bool words_take(u64 w, u64 n, bool force);
-/* The free map of a word as it stands now, holds resolved. */
+/* The free map of a word as it stands now, holds resolved. 0 in a line that is
+ * not split. */
 u32 word_peek(u64 w);
+/* The first aligned run of 2^order ones (order <= 5) in map, or -1. */
+int find_run(u32 map, unsigned int order);
 
-/* Lines that may have a free page, and lines that may have a wholly free word:
- * hints, a set bit without cause is cleared by the search, a missing one costs
- * nothing but the last look, which reads the words themselves. */
-extern u64 *hint_any, *hint_full;
-void hint_set(u64 *map, u64 line);
-void hint_clear(u64 *map, u64 line);
+/* The whole line as one block of order 9. */
+bool line_take(u64 line, bool force);
+/* Give it back: false if it was not taken as a whole. */
+bool line_give(u64 line);
+/* A free line falls apart into free words; false: it is not a free line (now). */
+bool line_split(u64 line);
+enum line_state line_peek(u64 line);
+/* Is word w, which has the value v with a whole line's tag, free: its line split? */
+bool line_word_free(u64 w, u64 v);
+/* At boot, while nobody else is there: the line is wholly free. */
+void line_init_free(u64 line);
+
+/*
+ * Hints: lines that may have a free page, that may have a wholly free word, that
+ * may be wholly free. A set bit without cause is cleared by the search. A missing
+ * one costs only the last look: it trusts the hints unless hint_busy() says that
+ * some call is between a change of the map and of its hint.
+ */
+enum hint { HINT_ANY, HINT_WORD, HINT_LINE, NR_HINTS };
+extern u64 *hints[NR_HINTS];
+void hint_set(enum hint h, u64 line);
+bool hint_test(enum hint h, u64 line);
+/* Nothing was found there: clear the hint, unless there is something after all. */
+void hint_recheck(enum hint h, u64 line);
+/* The next line from `line` below end whose hint is set; end if there is none. */
+u64 hint_next(enum hint h, u64 line, u64 end);
+/* Around each change of the map that a hint must follow. */
+void hint_begin(void);
+void hint_end(void);
+bool hint_busy(void);
 
 /* ------------------------------------------------------------- page layer */
 
 void page_alloc_init(void);
+/* A block, its descriptor filled in; refcount is the head's. Never zeroed. */
 struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount,
 			enum page_type type);
-/* For the layers above, which have checked what they free. */
-void page_free_block(u64 pfn, unsigned int order);
-/* Is there a free block of this order in the map right now? Walks it all. */
-bool page_find_free(unsigned int order);
-/* Give back this CPU's private pages. Any context. */
-void page_flush_cpu(void);
-u64 pages_allocated(void);
+/* The same, frozen, without reclaim or a last look: the caller has another way. */
+struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_type type);
+/* For the layers above, which have checked what they free: the block's type. */
+void page_free_block(struct page *page, unsigned int order, enum page_type type);
+/* Is there a free block of this order (on node nid, or -1) now? Looks at all. */
+bool page_find_free(unsigned int order, int nid);
+/* The node whose memory this CPU takes first. */
+int page_home_node(void);
+/* Give back this CPU's private pages; how many. Any context. */
+u64 page_flush_cpu(void);
+/* An allocation ends with NULL: count it, and whether a block was free after all. */
+void count_failure(unsigned int order, int nid);
 /* Checked free of a block; call is the public name for the report. */
 void page_free_checked(const char *call, struct page *page, unsigned int order);
 
+/* Pages that one CPU holds for itself, all in one word: word number << 32 | map.
+ * Written by this CPU only. One for single pages, one for larger blocks. */
+#define NR_PRIVATE 2
 struct page_cpu {
-	u64 private;    /* word number << 32 | map of pages held privately */
-	u64 allocated;  /* pages taken minus pages given back, on this CPU */
+	u64 private[NR_PRIVATE];
+	u64 allocated[NR_PAGE_TYPES]; /* pages taken minus pages given back, on this CPU */
+	u64 cursor; /* the line where the last search ended */
 	u64 arena_first, arena_end; /* lines searched first */
+	u64 home_node;              /* theirs */
 };
 DECLARE_PER_CPU(struct page_cpu, page_cpu);
 
-/* ------------------------------------------------------------------ slabs */
+/* -------------------------------------------------------------- magazines */
+
+/*
+ * What one CPU keeps of one cache: a stack of pointers to free objects. Only this
+ * CPU touches it, each time by a restartable sequence (arch/local.h) whose last
+ * instruction moves top.
+ *
+ * The slots lie at the end of an aligned block of MAG_SLOTS. top is the address
+ * behind the newest object: at an aligned address the magazine is full, and the
+ * slot below floor holds NULL, so that a pop from an empty one finds that. Closed
+ * is both: top at the end, and NULL in the last slot.
+ */
+#define MAG_SLOTS 256
+#define MAG_BYTES (MAG_SLOTS * sizeof(void *))
+struct magazine {
+	void *slot[MAG_SLOTS];
+} __aligned(2048);
+
+struct cache_cpu {
+	void **top;
+	u64 mask;     /* bits that are 0 in any object's address; ~0: look closer */
+	void **floor; /* the lowest slot in use */
+	void **end;   /* behind the last slot */
+	u64 slabs;    /* slabs made minus slabs freed, on this CPU */
+	u64 unused[3]; /* to a line of 64 bytes */
+};
 
 #define MAX_CACHES 128
+extern struct cache_cpu cache_cpu[MAX_CACHES]; /* per CPU; [0] stays closed for ever */
+
+#define CPU_OFF(id) ((u32)((id) * sizeof(struct cache_cpu)))
+
+/* ------------------------------------------------------------------ slabs */
+
 #define MAX_SLAB_ORDER 5
 #define MAX_SLAB_OBJECTS 1000
+
+/* Slabs of one cache and node that have free objects: two stacks, frame number |
+ * tag << 32, so that a trim can move them from one to the other. */
+struct slab_stacks {
+	u64 stack[2];
+	u64 nr, empties; /* slabs on them; slabs that became empty since the last trim */
+} __aligned(64);
 
 struct kmem_cache {
 	char name[28];
@@ -150,55 +259,41 @@ struct kmem_cache {
 	u32 live;       /* 0: free slot */
 	u32 size;       /* what the user asked for */
 	u32 stride;     /* distance of objects in the slab */
-	u32 offset;     /* of the free link in the object */
+	u32 offset;     /* of the mark in the object */
 	u32 recip;      /* ceil(2^32 / stride) */
 	u32 align, flags;
+	u64 mask;       /* struct cache_cpu's */
 	u32 limit;      /* objects one CPU's magazine may hold */
-	u8 order, min_order; /* usual and smallest order of a slab */
+	u32 order, min_order;     /* usual and smallest order of a slab */
+	u32 objects, min_objects; /* and how many objects each has */
 	void (*ctor)(void *);
+	struct magazine *magazines; /* of a cache that is not kmalloc's: one a CPU */
+	struct slab_stacks partial[MAX_NUMNODES];
 };
-extern struct kmem_cache caches[MAX_CACHES];
+extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
 
 /*
- * A granule is 8 bytes of the direct map: 33 bits name any object below 64 GiB.
- *
- * Link, in a free object at cache->offset: next granule << 31 | cookie. The
- * cookie depends on the object's own address and a secret of this boot, so a
- * link tells on pop that nobody wrote over it, and on free that the object may
- * be free already.
- *
- * Magazine word, per CPU and cache: granule << 31 | count 10 | tid 21. Written
- * by its CPU only, with one unlocked cmpxchg.
+ * A free object holds, at cache->offset, in 8 bytes: its successor's index in the
+ * slab's chain (low half; of no meaning in a magazine) and a mark (high half), a
+ * secret of this boot. An allocated one's mark is cleared. So a free that finds
+ * the mark is a double free, or one chance in 2^32; a chain without it has been
+ * written to.
  *
  * State word, in the head page of a slab: head index 10 | free count 10 | cache
  * id 10 | on-list 1 | sequence 33. Written by anyone, with one locked cmpxchg.
+ * On-list is set from before the slab is put on a stack until the call that took
+ * it off has emptied or released it.
  */
-#define LINK_BITS 31
-#define LINK_MASK ((1UL << LINK_BITS) - 1)
-#define MAG_ONE (1UL << 21)
-#define MAG_TID_MASK (MAG_ONE - 1)
-#define MAG_COUNT(w) ((u32)((w) >> 21 & 0x3ff))
+extern u32 free_mark;
 
-extern u64 link_secret;
-
-static __always_inline u64 obj_granule(const void *obj)
+static __always_inline u32 *mark_of(const void *obj, u32 offset)
 {
-	return ((u64)obj - DIRECT_MAP_BASE) >> 3;
+	return (u32 *)((char *)obj + offset + 4);
 }
 
-static __always_inline void *granule_obj(u64 granule)
+static __always_inline u32 *link_of(const void *obj, u32 offset)
 {
-	return (void *)(DIRECT_MAP_BASE + (granule << 3));
-}
-
-static __always_inline u64 link_cookie(const void *obj)
-{
-	return (obj_granule(obj) ^ link_secret) & LINK_MASK;
-}
-
-static __always_inline u64 *link_of(const struct kmem_cache *s, const void *obj)
-{
-	return (u64 *)((char *)obj + s->offset);
+	return (u32 *)((char *)obj + offset);
 }
 
 #define ST_NONE 1023UL /* head index: no free object */
@@ -214,88 +309,125 @@ static inline u64 make_state(u64 old, u64 head, u64 nfree, u64 cache, u64 onlist
 	       cache << 20 | onlist;
 }
 
-/* What one CPU keeps of one cache. */
-struct cache_cpu {
-	u64 mag;        /* the magazine word */
-	u32 limit;      /* cache->limit, or 0 while memory is tight */
-	u32 empties;    /* slabs of this CPU that became empty since the last trim; a hint */
-	u64 partial[2]; /* stacks of slabs: tag << 32 | frame number, 0 is empty */
-	u64 slabs;      /* slabs made minus slabs freed, on this CPU */
-	u64 pad;
-};
-DECLARE_PER_CPU(struct cache_cpu, cache_cpu[MAX_CACHES]);
-
-/* slab.c: one slab and the stacks of slabs */
-unsigned int slab_objects(const struct kmem_cache *s, unsigned int order);
-void *slab_object(const struct kmem_cache *s, const struct page *head, unsigned int idx);
-struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, u64 *chain, unsigned int *n);
-bool slab_put(struct kmem_cache *s, struct page *head, void *obj);
-void *slab_get_one(struct kmem_cache *s, struct page *head);
-u64 slab_get_all(struct kmem_cache *s, struct page *head, unsigned int *n);
-bool slab_release_if_empty(struct kmem_cache *s, struct page *head);
-void partial_push(struct kmem_cache *s, unsigned int cpu, struct page *head);
-struct page *partial_pop(struct kmem_cache *s, unsigned int cpu);
-void *partial_get_one(struct kmem_cache *s, unsigned int cpu, int nid);
-u64 partial_trim(struct kmem_cache *s, unsigned int cpu);
-/* Slabs in the hands of calls under way, so that a last look finds them too. */
-unsigned int hand_take(const struct page *head);
-void hand_drop(unsigned int slot);
-void *hands_get_one(struct kmem_cache *s, int nid);
 static inline struct page *slab_head(struct page *page)
 {
-	return page - INFO_TAIL(page->info);
+	return page - page->tail;
 }
 
-/* alloc.c: the paths from call to object */
-void *cache_alloc(struct kmem_cache *s, gfp_t gfp, int nid);
-/* obj is known to be an object of s, in the slab that page belongs to. */
-void cache_free(const char *call, struct kmem_cache *s, struct page *page,
-		void *obj, bool nolock);
-/* Any pointer that lies in the managed memory, or a report. */
-void free_any(const char *call, const void *p, bool nolock);
-void magazine_flush(struct kmem_cache *s);
-/* Is obj free: in its slab, a magazine or a deferred list? Walks them. */
-bool object_is_free(struct kmem_cache *s, struct page *head, const void *obj);
+static inline struct page *obj_slab(const void *obj)
+{
+	return slab_head(pfn_page(addr_pfn(obj)));
+}
+
+static __always_inline unsigned int slab_objects(const struct kmem_cache *s, unsigned int order)
+{
+	return order == s->order ? s->objects : s->min_objects;
+}
+
+/* slab.c: one slab */
+void *slab_object(const struct kmem_cache *s, const struct page *head, unsigned int idx);
+/* Its index, or -1: p is not the start of an object of the slab. */
+int slab_index(const struct kmem_cache *s, const struct page *head, const void *p);
+/* A new slab, all n objects of it in the caller's hands, marked free. */
+struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, unsigned int *n);
+/* Objects of one slab go back into it, chained or single. A report if it had too many. */
+void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n);
+/* Objects from..n-1 of a new slab into its chain, for everyone. */
+void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n);
+/* One free object, or NULL; the slab may be gone by now. */
+void *slab_get_one(struct kmem_cache *s, struct page *head);
+/* All of them and off the list: how many; the first one's index to *first. */
+unsigned int slab_get_all(struct kmem_cache *s, struct page *head, unsigned int *first);
+/* The object at *idx of a chain taken with slab_get_all, and on to the next; NULL: broken (reported). */
+void *slab_chain_next(struct kmem_cache *s, struct page *head, unsigned int *idx);
+/* Free the slab's pages if no object is in use; the caller took it off its stack. */
+bool slab_release_if_empty(struct kmem_cache *s, struct page *head);
+
+/* partial.c: the stacks of slabs, and slabs in the hands of calls under way */
+void partial_push(struct kmem_cache *s, struct page *head);
+/* Taken off, and in hand slot `slot`; NULL: none. */
+struct page *partial_pop(struct kmem_cache *s, int nid, unsigned int slot);
+/* One object, without taking a slab off: from node nid, or -1: any, and any hand. */
+void *partial_get_one(struct kmem_cache *s, int nid);
+/* Release all empty slabs: pages freed. Any context. */
+u64 partial_trim(struct kmem_cache *s, int nid);
+/* A slab of that node has become empty. */
+void partial_count_empty(struct kmem_cache *s, int nid);
+bool partial_wants_trim(const struct kmem_cache *s, int nid);
+unsigned int hand_open(const struct page *head); /* head may be NULL */
+void hand_close(unsigned int slot);
+
+/* magazine.c. Any context; this CPU's magazine. */
+void magazine_setup(struct kmem_cache *s, unsigned int cpu, struct magazine *m);
+void magazine_setup_none(unsigned int cpu); /* cache_cpu[0] */
+void *magazine_pop(const struct kmem_cache *s);
+bool magazine_push(const struct kmem_cache *s, void *obj);
+/* Up to max objects back into their slabs; how many. */
+u64 magazine_flush(struct kmem_cache *s, u64 max);
+/* Flush and close, so that nothing is kept; open again. */
+u64 magazine_close(struct kmem_cache *s);
+void magazine_open(struct kmem_cache *s);
+/* Does cpu's magazine hold obj? Racy from elsewhere. */
+bool magazine_holds(const struct kmem_cache *s, unsigned int cpu, const void *obj);
+u64 magazine_count(const struct kmem_cache *s, unsigned int cpu);
+
+/* alloc.c: the paths from call to object and back */
+void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid);
+void cache_free_slow(struct kmem_cache *s, void *obj);
+/* Anything but the common case: any pointer at all. */
+void free_uncommon(const char *call, const void *p);
+/* obj is marked as free: is it? Then it has been reported. */
+bool freed_twice(const char *call, struct kmem_cache *s, const void *obj);
 
 /* cache.c */
 void cache_init(void);
-struct kmem_cache *cache_by_id(u32 id);
-void cache_limits_set(bool tight);
+/* Fill in a cache's geometry and magazines; false: no memory. */
+bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, size_t align,
+		 unsigned int flags, void (*ctor)(void *));
 
-/* kmalloc.c */
+/* kmalloc.c: caches 1 to NR_KMALLOC */
+#define NR_KMALLOC 13
 void kmalloc_init(void);
+struct magazine *kmalloc_magazine(u32 id, unsigned int cpu);
 
 /* ---------------------------------------------------------------- deferral */
 
-struct defer_cpu {
-	u64 head;    /* granule << 31 | tag: stack of deferred objects */
-	u64 queued;  /* by this CPU, since boot */
-	u64 served;  /* by this CPU, since boot */
-	u64 serving; /* depth of servers under way on this CPU */
+/*
+ * Frees that an NMI or debug exception leaves for later, when the magazine is
+ * full: a stack like a magazine, served by its CPU in an interrupt.
+ */
+#define DEFER_MAX 255 /* waiting at most, a CPU */
+struct defer_counts {
+	u64 queued, served;
 };
-DECLARE_PER_CPU(struct defer_cpu, defer_cpu);
-#define DEFER_MAX 512 /* waiting at most, a CPU */
+DECLARE_PER_CPU(struct defer_counts, defer_counts);
 
 void defer_init(void);
-/* false: the list is at its bound, the caller must free directly. */
-bool defer_free(struct kmem_cache *s, void *obj);
-/* Free what waits on cpu's list, max objects at most; how many. Any context. */
-u64 defer_serve(unsigned int cpu, u64 max);
-/* Ask for this CPU's deferred work and trimming to be done soon. */
-void defer_kick(unsigned int cpu);
+/* false: the stack is full, the caller must free directly. */
+bool defer_free(void *obj);
+/* Free what waits on this CPU's stack; how many. Any context. */
+u64 defer_serve(void);
+bool defer_holds(unsigned int cpu, const void *obj);
+u64 defer_count(unsigned int cpu);
+/* Ask for this CPU's deferred work and trimming to be done soon. Any context. */
+void defer_kick(void);
+/* The same on every CPU. */
+void defer_kick_all(void);
 
 /* ----------------------------------------------------------------- reclaim */
 
 extern bool mm_tight; /* free memory is low: nobody caches */
-extern u64 tight_low, tight_high;
+extern u64 tight_low, tight_high; /* pages: enter below, leave above */
 void reclaim_init(void);
 /* Look at the free count; enter or leave tight mode. Any context. */
 void tight_check(void);
-/* All that this context can do to find memory; true if pages became free. */
+/* All that this context can do to find memory; true if anything was given back. */
 bool reclaim(void);
-/* The same on all CPUs, waiting for them. Thread context, interrupts on. */
+/* The same on all CPUs, waiting for them, if gfp and context allow it. */
 bool reclaim_wait(gfp_t gfp);
-void flush_cpu(void);
+/* All that this CPU caches goes back; objects and pages. Any context. */
+u64 flush_cpu(void);
+/* All empty slabs of all caches. */
 u64 trim_all(void);
 
 /* ----------------------------------------------------------------- reports */

@@ -1,7 +1,7 @@
 /*
  * memmap.c - the descriptors of all pages, and the free map, at boot.
  *
- * Descriptors are an array in frame order at VMEMMAP_BASE, 24 bytes each. The
+ * Descriptors are an array in frame order at vmemmap, 24 bytes each. The
  * descriptors of one line (512 pages) fill exactly three pages, so each line is
  * backed or not by itself: lines without memory share one read-only page of
  * zeros, which says PT_NONE. So the descriptor of any frame below max_pfn can
@@ -16,7 +16,7 @@
 #include <arch/paging.h>
 
 u64 max_pfn, nr_lines, managed_pages;
-u64 *free_words, *hint_any, *hint_full;
+u64 *free_words;
 s8 *line_node;
 
 /* Three whole pages of descriptors for a line: see above. */
@@ -81,26 +81,39 @@ static void map_descriptors(void)
 
 	while (off < size) {
 		if (!(off & (BIG_PAGE - 1)) && big_page_needed(off)) {
-			arch_map_2m(VMEMMAP_BASE + off, early_alloc(BIG_PAGE, BIG_PAGE), PROT_W);
+			arch_map_2m((u64)vmemmap + off, early_alloc(BIG_PAGE, BIG_PAGE), PROT_W);
 			off += BIG_PAGE;
 			continue;
 		}
 		if (descriptors_needed(off))
-			arch_map_4k(VMEMMAP_BASE + off, early_alloc(PAGE_SIZE, PAGE_SIZE), PROT_W);
+			arch_map_4k((u64)vmemmap + off, early_alloc(PAGE_SIZE, PAGE_SIZE), PROT_W);
 		else
-			arch_map_4k(VMEMMAP_BASE + off, zeros, PROT_R);
+			arch_map_4k((u64)vmemmap + off, zeros, PROT_R);
 		off += PAGE_SIZE;
 	}
+}
+
+/* The pages [first, end) of one line are free from now on. */
+static void free_in_line(u64 first, u64 end)
+{
+	if (end - first == LINE_PAGES) {
+		line_init_free(first >> LINE_SHIFT);
+		return;
+	}
+	for (u64 pfn = first; pfn < end; pfn++)
+		word_give(pfn >> WORD_SHIFT, 1u << (pfn & (WORD_PAGES - 1)));
 }
 
 static void free_range(u64 first, u64 end)
 {
 	managed_pages += end - first;
-	for (u64 pfn = first; pfn < end; pfn++) {
-		free_words[pfn >> WORD_SHIFT] |= 1UL << (pfn & (WORD_PAGES - 1));
-		hint_set(hint_any, pfn >> LINE_SHIFT);
-		if ((free_words[pfn >> WORD_SHIFT] & WORD_FULL) == WORD_FULL)
-			hint_set(hint_full, pfn >> LINE_SHIFT);
+	while (first < end) {
+		u64 next = (first | (LINE_PAGES - 1)) + 1;
+
+		if (next > end)
+			next = end;
+		free_in_line(first, next);
+		first = next;
 	}
 }
 
@@ -110,8 +123,9 @@ void memmap_init(void)
 	find_extent();
 	find_line_nodes();
 	free_words = early_array(nr_lines * LINE_WORDS * sizeof(u64));
-	hint_any = early_array((nr_lines + 63) / 64 * sizeof(u64));
-	hint_full = early_array((nr_lines + 63) / 64 * sizeof(u64));
+	line_words = early_array(nr_lines * sizeof(u64)); /* 0: split, and no page free */
+	for (unsigned int h = 0; h < NR_HINTS; h++)
+		hints[h] = early_array((nr_lines + 63) / 64 * sizeof(u64));
 	map_descriptors();
 	/* No early_alloc from here on: all that is left goes to the page layer. */
 	for (unsigned int i = 0; i < nr_mem_ranges; i++)

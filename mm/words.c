@@ -2,8 +2,10 @@
  * words.c - the free map: taking and giving back pages, lock-free.
  *
  * Invariant: a page is free exactly when its bit is 1 in its word, read with
- * the word's hold resolved (below). Up to 32 pages change hands by one compare-
- * and-swap on one word. Larger runs are whole words, and change hands together:
+ * the word's tag resolved (below), or its line is free as a whole. Up to 32 pages
+ * change hands by one compare-and-swap on one word; a line that is handed out as
+ * a whole by one on the line's word (lines.c). Other runs are whole words, and
+ * change hands together:
  *
  *	1. each word {all free, no tag} -> {all free, tag}     (held)
  *	2. status of the tag's CPU: UNDECIDED -> SUCCESS       (the commit)
@@ -18,7 +20,6 @@
  * its own CPU fails it (or, after the commit, finishes it) and goes ahead.
  */
 #include "mm/internal.h"
-#include <anyctx/smp.h>
 
 enum { IDLE, UNDECIDED, SUCCESS, FAILED };
 
@@ -32,50 +33,42 @@ struct hold {
 
 static struct hold holds[NR_CPUS];
 
-#define SEQ_BITS 25
-#define SEQ_MASK ((1UL << SEQ_BITS) - 1)
-
-static bool cas(u64 *p, u64 old, u64 new)
-{
-	return __atomic_compare_exchange_n(p, &old, new, false, __ATOMIC_SEQ_CST,
-					   __ATOMIC_SEQ_CST);
-}
-
-static u64 load(const u64 *p)
-{
-	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
-}
-
 static u64 make_tag(u64 cpu, u64 seq)
 {
-	return ((cpu + 1) << SEQ_BITS | (seq & SEQ_MASK)) << 32;
+	return word_tag(cpu + 1, seq);
 }
 
-/* The state of the attempt that a tagged word belongs to. */
-static unsigned int tag_state(u64 word, u64 **status, u64 *seen)
+/* The state of the attempt that a held word belongs to. */
+static unsigned int hold_state(u64 word, u64 **status, u64 *seen)
 {
-	u64 tag = word >> 32;
-	struct hold *h = &holds[(tag >> SEQ_BITS) - 1];
+	struct hold *h = &holds[TAG_OWNER(word) - 1];
 
 	*status = &h->status;
 	*seen = load(&h->status);
-	if (((*seen >> 2) & SEQ_MASK) != (tag & SEQ_MASK))
+	if (((*seen >> 2) & TAG_SEQ_MASK) != TAG_SEQ(word))
 		return FAILED;
 	return *seen & 3;
 }
 
 /*
  * The word without a tag, as far as that may be had: decided holds are cleaned
- * up, undecided ones undone if force. A word that is still tagged on return is
- * one to pass by.
+ * up, undecided ones undone if force, words of a line that was split set free. A
+ * word that is still tagged on return is one to pass by.
  */
 static u64 word_resolve(u64 w, bool force)
 {
 	u64 v, seen, *status;
 
 	while ((v = load(&free_words[w])) >> 32) {
-		unsigned int state = tag_state(v, &status, &seen);
+		unsigned int state;
 
+		if (TAG_OWNER(v) == TAG_WHOLE) {
+			if (!line_word_free(w, v))
+				return v;
+			cas(&free_words[w], v, WORD_FULL);
+			continue;
+		}
+		state = hold_state(v, &status, &seen);
 		if (state == UNDECIDED) {
 			if (!force)
 				return v;
@@ -91,13 +84,23 @@ u32 word_peek(u64 w)
 {
 	u64 seen, *status, v = load(&free_words[w]);
 
-	if (v >> 32 && tag_state(v, &status, &seen) == SUCCESS)
-		return 0;
-	return (u32)v;
+	if (!(v >> 32))
+		return (u32)v;
+	if (TAG_OWNER(v) == TAG_WHOLE)
+		return line_word_free(w, v) ? (u32)WORD_FULL : 0;
+	return hold_state(v, &status, &seen) == SUCCESS ? 0 : (u32)v;
+}
+
+bool words_look_full(u64 first, u64 n)
+{
+	for (u64 w = first; w < first + n; w++)
+		if (word_peek(w) != WORD_FULL)
+			return false;
+	return true;
 }
 
 /* The first aligned run of 2^order ones in map, or -1. */
-static int find_run(u32 map, unsigned int order)
+int find_run(u32 map, unsigned int order)
 {
 	static const u32 aligned[] = { 0xffffffff, 0x55555555, 0x11111111,
 				       0x01010101, 0x00010001, 0x00000001 };
@@ -105,11 +108,6 @@ static int find_run(u32 map, unsigned int order)
 	for (unsigned int k = 0; k < order; k++)
 		map &= map >> (1u << k) & aligned[k + 1];
 	return map ? __builtin_ctz(map) : -1;
-}
-
-static u64 run_mask(unsigned int order)
-{
-	return order == WORD_SHIFT ? WORD_FULL : (1UL << (1u << order)) - 1;
 }
 
 int word_take(u64 w, unsigned int order, bool force)
@@ -123,31 +121,44 @@ int word_take(u64 w, unsigned int order, bool force)
 		bit = find_run((u32)v, order);
 		if (bit < 0)
 			return -1;
-		if (cas(&free_words[w], v, v & ~(run_mask(order) << bit)))
+		if (cas(&free_words[w], v, v & ~((u64)run_mask(order) << bit)))
 			return bit;
 	}
 }
 
-u32 word_take_all(u64 w, bool force)
+u32 word_take_all(u64 w, unsigned int order)
 {
 	for (;;) {
-		u64 v = word_resolve(w, force);
+		u64 v = word_resolve(w, false);
 
-		if (v >> 32 || !v)
+		if (v >> 32 || find_run((u32)v, order) < 0)
 			return 0;
 		if (cas(&free_words[w], v, 0))
 			return (u32)v;
 	}
 }
 
-bool word_give(u64 w, u32 mask)
+/* The map says that these pages are free: the hints follow. */
+static void give_hints(u64 w, bool full)
+{
+	u64 line = w / LINE_WORDS;
+
+	hint_set(HINT_ANY, line);
+	if (!full)
+		return;
+	hint_set(HINT_WORD, line);
+	if (words_look_full(line * LINE_WORDS, LINE_WORDS))
+		hint_set(HINT_LINE, line);
+}
+
+static bool give_bits(u64 w, u32 mask)
 {
 	for (;;) {
 		u64 v = load(&free_words[w]);
 
 		if (v >> 32) {
-			/* Held means wholly free, unless it is committed and not yet cleaned. */
-			if (word_peek(w))
+			/* Free, or of a whole line, unless a hold is committed and not yet cleaned. */
+			if (TAG_OWNER(v) == TAG_WHOLE || word_peek(w))
 				return false;
 			word_resolve(w, false);
 			continue;
@@ -156,13 +167,20 @@ bool word_give(u64 w, u32 mask)
 			return false;
 		if (!cas(&free_words[w], v, v | mask))
 			continue;
-		hint_set(hint_any, w / LINE_WORDS);
-		if ((v | mask) == WORD_FULL)
-			hint_set(hint_full, w / LINE_WORDS);
+		give_hints(w, (v | mask) == WORD_FULL);
 		return true;
 	}
 }
 
+bool word_give(u64 w, u32 mask)
+{
+	bool ok;
+
+	hint_begin();
+	ok = give_bits(w, mask);
+	hint_end();
+	return ok;
+}
 /* Step 3 of a committed attempt; harmless where it has been done. */
 static void clean(u64 first, u64 n, u64 tag)
 {
@@ -200,10 +218,14 @@ static u64 attempt_begin(struct hold *h, u64 cpu, u64 first, u64 n)
 	}
 }
 
+/* Two callers that keep undoing one another end by chance long before this. */
+#define FORCED_TRIES 1000
+
 bool words_take(u64 first, u64 n, bool force)
 {
 	u64 cpu = smp_processor_id(), i, st, tag;
 	struct hold *h = &holds[cpu];
+	unsigned int tries = force ? FORCED_TRIES : 1;
 
 	do {
 		st = attempt_begin(h, cpu, first, n);
@@ -223,19 +245,6 @@ bool words_take(u64 first, u64 n, bool force)
 		 * that a hold put down late counts as given up; then the words. */
 		cas(&h->status, st, (st & ~3UL) | FAILED);
 		release(first, i, tag);
-	} while (i == n && force);
+	} while (--tries && (i == n || words_look_full(first, n)));
 	return false;
-}
-
-void hint_set(u64 *map, u64 line)
-{
-	u64 bit = 1UL << (line & 63);
-
-	if (!(__atomic_load_n(&map[line >> 6], __ATOMIC_SEQ_CST) & bit))
-		__atomic_fetch_or(&map[line >> 6], bit, __ATOMIC_SEQ_CST);
-}
-
-void hint_clear(u64 *map, u64 line)
-{
-	__atomic_fetch_and(&map[line >> 6], ~(1UL << (line & 63)), __ATOMIC_SEQ_CST);
 }

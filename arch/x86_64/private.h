@@ -90,6 +90,11 @@ void idt_init(void); /* CPU 0, once */
 void idt_load(void); /* each CPU */
 extern u64 idt[512];
 
+/* ---- rseq.c: on the way out of interrupts, NMIs and debug exceptions ---- */
+void rseq_fixup(struct regs *r);
+/* The same, unless the hook has called arch_debug_undisturbed. */
+void rseq_fixup_debug(struct regs *r);
+
 /* ---- trap.c, hwbreak.c: called from entry.asm and each other ---- */
 #define DR6_HITS 0xfUL
 #define DR6_ACTIVE_HIGH 0xe00fUL /* B0-B3, BD, BS, BT */

@@ -55,6 +55,7 @@ static void trap_breakpoint(struct regs *r)
 	this_cpu_add64(irq_counts.breakpoint, 1);
 	if (!kernel_debug_trap(r, 0))
 		kernel_fatal_exception(r, 0);
+	rseq_fixup_debug(r);
 	context_leave(was, CTX_DEPTH_DEBUG);
 }
 
@@ -94,6 +95,7 @@ static void trap_irq(struct regs *r)
 		lapic_eoi();
 		break;
 	}
+	rseq_fixup(r);
 	context_leave(was, CTX_DEPTH_IRQ);
 }
 
@@ -128,6 +130,7 @@ void trap_nmi(struct regs *r)
 	if (live)
 		hw_break_resume();
 	kernel_nmi(r);
+	rseq_fixup(r);
 	nmi_ack();
 	if (live)
 		hw_break_pause();
@@ -152,6 +155,7 @@ void trap_debug(struct regs *r)
 		r->rflags |= RFLAGS_RF;
 	if (!kernel_debug_trap(r, dr6))
 		kernel_fatal_exception(r, 0);
+	rseq_fixup_debug(r);
 	context_leave(was, CTX_DEPTH_DEBUG);
 	if (READ_SYSREG(cr2) != cr2)
 		WRITE_SYSREG(cr2, cr2);

@@ -1,16 +1,33 @@
 /*
- * arch/debug.h - this CPU's hardware breakpoints, for tests: DR0-DR3.
+ * arch/debug.h - debug exceptions made on purpose, for tests and the main job:
+ * this CPU's hardware breakpoints DR0-DR3, the breakpoint instruction, stepping.
  */
 #ifndef ARCH_DEBUG_H
 #define ARCH_DEBUG_H
 
 #include <anyctx/types.h>
 
+/* In DR6: the #DB is that of an instruction that began with RFLAGS_TF set. */
+#define DR6_SINGLE_STEP (1UL << 14)
+
+/* #BP here. */
+static __always_inline void arch_breakpoint(void)
+{
+	__asm__ volatile("int3" : : : "memory");
+}
+
 enum hw_break { HW_BREAK_EXEC = 0, HW_BREAK_WRITE = 1, HW_BREAK_RW = 3 };
 
 /* Returns -EINVAL if addr is in the entry code, where none may be set. */
 int arch_hw_break_set(unsigned int slot, const void *addr, enum hw_break kind, unsigned int len);
 void arch_hw_break_clear(unsigned int slot);
+
+/*
+ * To be called in a trap hook that has neither allocated nor freed: a restartable
+ * sequence (arch/local.h) that the exception hit goes on where it was. Not while
+ * NMIs come that allocate.
+ */
+void arch_debug_undisturbed(void);
 
 /* The return addresses above frame pointer rbp (with first pc, if not 0);
  * stops at anything that is not a mapped kernel stack. Any context. */

@@ -23,8 +23,6 @@ extern unsigned int nr_mem_ranges;
 /* All RAM is readable and writable at DIRECT_MAP_BASE + physical address. */
 #define DIRECT_MAP_BASE 0xffff888000000000UL
 #define DIRECT_MAP_MAX (64UL << 30)
-/* Where mm/ may map its array of page descriptors. */
-#define VMEMMAP_BASE 0xffffea0000000000UL
 
 static inline void *phys_to_virt(u64 pa)
 {

@@ -1,0 +1,369 @@
+/*
+ * workload_op.c - the operations of the main job, in every context.
+ *
+ * One operation makes a block and exchanges it for what lies in a slot, of its own
+ * CPU or another's; what came out is checked and freed. So blocks go from any context
+ * of any CPU to any other.
+ *
+ * Invariant: a block belongs to whoever has its word (workload_block.h), and a word
+ * is in one slot or in one operation's hands: it moves by one exchange. `held` is at
+ * least the bytes of all blocks there are, and at most the share but for operations
+ * that are about to take back what they tried to add.
+ *
+ * A worker is one context of one CPU, at one depth of nesting: only it writes its
+ * numbers. `busy` keeps out an NMI that nests in it, which takes the next worker, or
+ * does nothing. An interrupt or NMI that comes sooner after the last one's work than
+ * that took does nothing either, so no context takes more than half of its CPU, and
+ * whatever their rate the others go on.
+ */
+#include "kernel/workload_op.h"
+#include <anyctx/smp.h>
+#include <arch/debug.h>
+#include <arch/irq.h>
+#include <arch/time.h>
+#include "kernel/hooks.h"
+#include "kernel/printk.h"
+#include "kernel/tick.h"
+#include "kernel/workload_block.h"
+
+#define SLOTS 512
+#define DEPTHS 2
+#define NMI_BATCH 16
+#define IRQ_BATCH 4
+/* One thread operation in so many ... */
+#define BREAK_EVERY 64    /* comes after a breakpoint; so does one batch in NMIs */
+#define IRQS_OFF_EVERY 16 /* runs with interrupts off */
+#define SEND_NMI_EVERY 64 /* sends an NMI to some CPU */
+/* One tick in so many makes its thread single-step, for so many instructions. */
+#define STEP_EVERY 16
+#define STEPS 24
+
+struct worker {
+	u64 busy;
+	u64 end_ns, took_ns; /* of the last batch */
+	struct rng rng;
+	struct op_counts n;
+};
+
+static DEFINE_PER_CPU(struct worker, workers[NR_CONTEXT][DEPTHS]);
+static DEFINE_PER_CPU(u64, slots[SLOTS]);
+/* Breakpoint instructions under way, and single steps to come: those are ours. */
+static DEFINE_PER_CPU(u64, breaks);
+static DEFINE_PER_CPU(u64, steps_left);
+static u64 held, share_bytes;
+
+static struct worker *worker_of(unsigned int cpu, enum context c, unsigned int depth)
+{
+	return &(*per_cpu_ptr(workers, cpu))[c][depth];
+}
+
+/* ---- one operation ---- */
+
+static enum null_size null_size(u64 bytes)
+{
+	if (bytes <= PAGE_SIZE)
+		return NULL_4K;
+	return bytes <= 64 << 10 ? NULL_64K : bytes <= 1 << 20 ? NULL_1M : NULL_4M;
+}
+
+static bool hold(u64 bytes)
+{
+	if (__atomic_add_fetch(&held, bytes, __ATOMIC_RELAXED) <= share_bytes)
+		return true;
+	__atomic_fetch_sub(&held, bytes, __ATOMIC_RELAXED);
+	return false;
+}
+
+static void let_go(u64 bytes)
+{
+	__atomic_fetch_sub(&held, bytes, __ATOMIC_RELAXED);
+}
+
+static struct block_call choose_call(struct worker *w, enum context c, bool may_wait)
+{
+	bool nolock = c == CTX_NMI || c == CTX_DEBUG || rng_next(&w->rng) >> 63;
+
+	return (struct block_call){
+		.nolock = nolock,
+		.gfp = (nolock ? 0 : may_wait ? GFP_KERNEL : GFP_ATOMIC) | __GFP_NOWARN,
+	};
+}
+
+/*
+ * No page of memory, though at least half of all pages are free a moment later: the
+ * allocator had no reason to say so. (Larger blocks may be wanting for real.)
+ */
+static void count_null(struct op_counts *n, u64 bytes)
+{
+	n->nulls[null_size(bytes)]++;
+	if (bytes <= PAGE_SIZE && nr_free_pages() >= nr_managed_pages() / 2)
+		n->unfounded++;
+}
+
+/* A new block as a word, 0: none. */
+static u64 make_block(struct worker *w, enum context c, bool may_wait)
+{
+	struct block b = { .cpu = smp_processor_id(), .ctx = c };
+	struct block_call call = choose_call(w, c, may_wait);
+
+	block_choose(&b, &w->rng);
+	if (!hold(block_charge(&b))) {
+		w->n.over_share++;
+		return 0;
+	}
+	block_alloc(&b, call);
+	if (!b.addr) {
+		count_null(&w->n, block_charge(&b));
+		let_go(block_charge(&b));
+		return 0;
+	}
+	if (!block_fill(&b))
+		return 0;
+	w->n.allocs++;
+	w->n.bytes += b.size;
+	return block_pack(&b);
+}
+
+static void drop_block(struct worker *w, enum context c, u64 word)
+{
+	struct block b = block_unpack(word);
+	struct block_call call = choose_call(w, c, false);
+
+	block_check(&b);
+	block_free(&b, call, &w->rng);
+	let_go(block_charge(&b));
+	w->n.frees++;
+	w->n.from_cpus += b.cpu != smp_processor_id();
+	w->n.from_contexts += b.ctx != c;
+}
+
+/* One of this CPU's slots, or one in four times of any CPU's. */
+static u64 *choose_slot(struct worker *w)
+{
+	unsigned int cpu = smp_processor_id();
+	u64 i = rng_below(&w->rng, 4 * SLOTS);
+
+	if (i < SLOTS)
+		cpu = (unsigned int)rng_below(&w->rng, num_online_cpus());
+	return &(*per_cpu_ptr(slots, cpu))[i % SLOTS];
+}
+
+/* One block in four is freed at once. */
+static void operate(struct worker *w, enum context c, bool may_wait)
+{
+	u64 word = make_block(w, c, may_wait);
+
+	if (!word || rng_below(&w->rng, 4))
+		word = __atomic_exchange_n(choose_slot(w), word, __ATOMIC_ACQ_REL);
+	if (word)
+		drop_block(w, c, word);
+}
+
+/* ---- workers ---- */
+
+/* Who comes in between the test and the store has finished before the store. */
+static struct worker *worker_enter(enum context c)
+{
+	for (unsigned int depth = 0; depth < DEPTHS; depth++) {
+		struct worker *w = worker_of(smp_processor_id(), c, depth);
+
+		if (READ_ONCE(w->busy))
+			continue;
+		WRITE_ONCE(w->busy, 1);
+		barrier();
+		return w;
+	}
+	return NULL;
+}
+
+static void worker_leave(struct worker *w)
+{
+	barrier();
+	WRITE_ONCE(w->busy, 0);
+}
+
+static void breakpoint(void)
+{
+	this_cpu_add64(breaks, 1);
+	arch_breakpoint();
+	this_cpu_add64(breaks, -1);
+}
+
+static void batch(enum context c, unsigned int n)
+{
+	struct worker *w = worker_enter(c);
+	u64 now = arch_ns();
+
+	if (!w)
+		return;
+	if (now - w->end_ns >= w->took_ns) {
+		/* Its IRET lets the next NMI in, into the middle of this one. */
+		if (c == CTX_NMI && !rng_below(&w->rng, BREAK_EVERY))
+			breakpoint();
+		while (n--)
+			operate(w, c, false);
+		w->end_ns = arch_ns();
+		w->took_ns = w->end_ns - now;
+	}
+	worker_leave(w);
+}
+
+/* ---- hooks ---- */
+
+/*
+ * A thread is what a tick interrupts. From here it runs into a debug exception at
+ * each instruction, wherever it was: for a while only, as a restartable sequence
+ * in it does not come to its end in that time.
+ */
+static void step_thread(struct regs *r)
+{
+	this_cpu_write64(steps_left, STEPS);
+	r->rflags |= RFLAGS_TF;
+}
+
+/* Each tick also sends an NMI, to the other CPUs by turns. */
+static void on_tick(struct regs *r)
+{
+	unsigned int me = smp_processor_id(), n = num_online_cpus();
+	u64 tick = tick_number(me), turn = n > 1 ? 1 + tick % (n - 1) : 0;
+
+	arch_send_nmi((unsigned int)((me + turn) % n));
+	batch(CTX_IRQ, IRQ_BATCH);
+	if (tick % STEP_EVERY == 0)
+		step_thread(r);
+}
+
+static void on_nmi(struct regs *r)
+{
+	(void)r;
+	batch(CTX_NMI, NMI_BATCH);
+}
+
+static void operate_in_trap(void)
+{
+	struct worker *w = worker_enter(CTX_DEBUG);
+
+	if (!w)
+		return;
+	operate(w, CTX_DEBUG, false);
+	worker_leave(w);
+}
+
+static bool on_trap(struct regs *r, u64 dr6)
+{
+	if (dr6 & DR6_SINGLE_STEP ? !this_cpu_read64(steps_left) : !this_cpu_read64(breaks))
+		return false;
+	operate_in_trap();
+	if (dr6 & DR6_SINGLE_STEP) {
+		this_cpu_add64(steps_left, -1);
+		if (!this_cpu_read64(steps_left))
+			r->rflags &= ~RFLAGS_TF;
+	}
+	return true;
+}
+
+void ops_hooks_set(void)
+{
+	set_trap_hook(on_trap);
+	set_nmi_hook(on_nmi);
+	set_tick_hook(on_tick);
+}
+
+/* The trap hook last, when no thread single-steps any more. */
+void ops_hooks_clear(void)
+{
+	set_tick_hook(NULL);
+	set_nmi_hook(NULL);
+	hook_sync();
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+		while (READ_ONCE(*per_cpu_ptr(steps_left, cpu)))
+			cpu_relax();
+	set_trap_hook(NULL);
+	hook_sync();
+}
+
+/* ---- threads ---- */
+
+static bool one_in(struct worker *w, u64 n)
+{
+	return !rng_below(&w->rng, n);
+}
+
+void ops_thread(void)
+{
+	struct worker *w = worker_enter(CTX_THREAD);
+	bool irqs_off = one_in(w, IRQS_OFF_EVERY);
+	u64 flags = 0;
+
+	if (one_in(w, BREAK_EVERY))
+		breakpoint();
+	if (one_in(w, SEND_NMI_EVERY))
+		arch_send_nmi((unsigned int)rng_below(&w->rng, num_online_cpus()));
+	if (irqs_off)
+		flags = arch_irq_save();
+	operate(w, CTX_THREAD, !irqs_off);
+	if (irqs_off)
+		arch_irq_restore(flags);
+	worker_leave(w);
+}
+
+void ops_drain(void)
+{
+	struct worker *w = worker_enter(CTX_THREAD);
+	u64 *s = *per_cpu_ptr(slots, (smp_processor_id() + 1) % num_online_cpus());
+
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		u64 word = __atomic_exchange_n(&s[i], 0, __ATOMIC_ACQ_REL);
+
+		if (word)
+			drop_block(w, CTX_THREAD, word);
+	}
+	worker_leave(w);
+}
+
+/* ---- begin, end, counts ---- */
+
+bool ops_begin(u64 share)
+{
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+		for (unsigned int i = 0; i < NR_CONTEXT * DEPTHS; i++) {
+			struct worker *w = worker_of(cpu, (enum context)(i / DEPTHS), i % DEPTHS);
+
+			*w = (struct worker){ .busy = 0 };
+			rng_init(&w->rng, cpu * NR_CONTEXT * DEPTHS + i + arch_ns());
+		}
+	held = 0;
+	share_bytes = share;
+	return block_caches_create();
+}
+
+bool ops_end(void)
+{
+	bool ok = block_caches_destroy();
+
+	if (held)
+		printk("workload: %lu bytes were not freed\n", held);
+	return ok && !held;
+}
+
+void ops_count(unsigned int cpu, enum context c, struct op_counts *sum)
+{
+	for (unsigned int depth = 0; depth < DEPTHS; depth++) {
+		const struct op_counts *n = &worker_of(cpu, c, depth)->n;
+
+		sum->allocs += READ_ONCE(n->allocs);
+		sum->frees += READ_ONCE(n->frees);
+		sum->bytes += READ_ONCE(n->bytes);
+		sum->from_cpus += READ_ONCE(n->from_cpus);
+		sum->from_contexts += READ_ONCE(n->from_contexts);
+		sum->over_share += READ_ONCE(n->over_share);
+		sum->unfounded += READ_ONCE(n->unfounded);
+		for (unsigned int i = 0; i < NR_NULL_SIZE; i++)
+			sum->nulls[i] += READ_ONCE(n->nulls[i]);
+	}
+}
+
+u64 ops_held(void)
+{
+	return __atomic_load_n(&held, __ATOMIC_RELAXED);
+}

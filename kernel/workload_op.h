@@ -1,0 +1,38 @@
+/*
+ * workload_op.h - the operations of the main job, by context: who works, what it has
+ * counted, and the start and end of it all.
+ */
+#ifndef KERNEL_WORKLOAD_OP_H
+#define KERNEL_WORKLOAD_OP_H
+
+#include "kernel/context.h"
+
+/* Calls that gave NULL, by the memory asked for. */
+enum null_size { NULL_4K, NULL_64K, NULL_1M, NULL_4M, NR_NULL_SIZE };
+
+struct op_counts {
+	u64 allocs, frees, bytes;
+	u64 from_cpus, from_contexts; /* of the frees: blocks that another CPU, or another context, filled */
+	u64 over_share;               /* not asked for: the job held its share of memory */
+	u64 nulls[NR_NULL_SIZE];
+	u64 unfounded; /* of the NULLs: memory was free, whatever the allocator says */
+};
+
+/* Make ready, with at most `share` bytes held at a time; false: reported. CPU 0,
+ * thread context, like all here but for the next two. */
+bool ops_begin(u64 share);
+/* Interrupts, NMIs and breakpoints begin to work; and work no more. */
+void ops_hooks_set(void);
+void ops_hooks_clear(void);
+/* Each CPU, thread context: some operations; and: free what is left in the slots of
+ * the next CPU. */
+void ops_thread(void);
+void ops_drain(void);
+/* false: reported. */
+bool ops_end(void);
+
+/* Any context: add what context c of a CPU has counted to *sum; bytes held now. */
+void ops_count(unsigned int cpu, enum context c, struct op_counts *sum);
+u64 ops_held(void);
+
+#endif

@@ -1,0 +1,248 @@
+/*
+ * alloc.c - the long ways: an object when the magazine is empty, and back when it
+ * is full or the pointer is not plainly right. The short ways are in kmalloc.c
+ * and cache.c.
+ *
+ * While memory is tight magazines stay closed: an allocation takes one object
+ * out of a slab, a free puts one back, and nothing lies where others cannot
+ * reach it.
+ *
+ * All functions: any context.
+ */
+#include "kernel/context.h"
+#include "lib/string.h"
+#include "mm/internal.h"
+#include <anyctx/smp.h>
+
+#define ALLOC_TRIES 8
+
+/* ------------------------------------------------------------ allocation */
+
+/* The object leaves the free ones: its mark goes. */
+static void *taken(const struct kmem_cache *s, void *obj)
+{
+	if (obj)
+		WRITE_ONCE(*mark_of(obj, s->offset), 0);
+	return obj;
+}
+
+/* The mode may have changed since the caller looked: what it kept goes back. */
+static void look_again(struct kmem_cache *s)
+{
+	if (unlikely(mm_tight))
+		magazine_close(s);
+}
+
+/* The next slab of the node that has free objects: one for the caller, the rest
+ * into the magazine; what a nested call has left no room for goes back. */
+static void *refill_partial(struct kmem_cache *s, int nid)
+{
+	void *obj = NULL;
+
+	while (!obj) {
+		unsigned int n, idx, slot = hand_open(NULL);
+		struct page *head = partial_pop(s, nid, slot);
+
+		n = head ? slab_get_all(s, head, &idx) : 0;
+		hand_close(slot);
+		if (!head)
+			return NULL;
+		if (n)
+			obj = slab_chain_next(s, head, &idx);
+		while (obj && --n) {
+			void *o = slab_chain_next(s, head, &idx);
+
+			if (!o)
+				break;
+			if (!magazine_push(s, o))
+				slab_put(s, &o, 1);
+		}
+	}
+	look_again(s);
+	return obj;
+}
+
+/* A new slab; keep: what the magazine has room for goes there. */
+static void *refill_new(struct kmem_cache *s, gfp_t gfp, int nid, bool keep)
+{
+	unsigned int n, i = 1;
+	struct page *head = slab_new(s, gfp, nid, &n);
+
+	if (!head)
+		return NULL;
+	if (keep && !mm_tight)
+		while (i < n && magazine_push(s, slab_object(s, head, i)))
+			i++;
+	slab_publish(s, head, i, n);
+	if (keep)
+		look_again(s);
+	return slab_object(s, head, 0);
+}
+
+static void *alloc_keeping(struct kmem_cache *s, gfp_t gfp)
+{
+	int nid = page_home_node();
+	void *obj;
+
+	magazine_open(s);
+	obj = refill_partial(s, nid);
+	return obj ? obj : refill_new(s, gfp & ~__GFP_THISNODE, NUMA_NO_NODE, true);
+}
+
+static void *alloc_anywhere(struct kmem_cache *s, gfp_t gfp)
+{
+	void *obj = magazine_pop(s);
+
+	if (!obj && !mm_tight)
+		obj = alloc_keeping(s, gfp);
+	if (!obj)
+		obj = partial_get_one(s, -1);
+	if (!obj)
+		obj = refill_new(s, gfp & ~__GFP_THISNODE, NUMA_NO_NODE, false);
+	return obj;
+}
+
+static void *alloc_on_node(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	void *obj = partial_get_one(s, nid);
+
+	if (!obj)
+		obj = refill_new(s, gfp | __GFP_THISNODE, nid, false);
+	if (!obj && !(gfp & __GFP_THISNODE))
+		obj = alloc_anywhere(s, gfp);
+	return obj;
+}
+
+static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	return nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
+}
+
+void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	void *obj = alloc_try(s, gfp, nid);
+
+	for (unsigned int i = 0; !obj && i < ALLOC_TRIES; i++) {
+		bool got = reclaim();
+
+		obj = alloc_try(s, gfp, nid);
+		if (!got)
+			break;
+	}
+	if (!obj && reclaim_wait(gfp))
+		obj = alloc_try(s, gfp, nid);
+	if (!obj)
+		count_failure(s->min_order, gfp & __GFP_THISNODE ? nid : -1);
+	return taken(s, obj);
+}
+
+/* ---------------------------------------------------------------- freeing */
+
+void cache_free_slow(struct kmem_cache *s, void *obj)
+{
+	enum context ctx = current_context();
+
+	if (!mm_tight) {
+		if ((ctx == CTX_NMI || ctx == CTX_DEBUG) && defer_free(obj))
+			return;
+		magazine_open(s);
+		magazine_flush(s, s->limit / 2);
+		if (magazine_push(s, obj)) {
+			look_again(s);
+			return;
+		}
+	}
+	slab_put(s, &obj, 1);
+}
+
+static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *obj)
+{
+	u64 st = load(&head->state);
+	u32 idx = ST_HEAD(st);
+
+	for (u32 n = ST_FREE(st); n && idx < slab_objects(s, head->order); n--) {
+		if (slab_object(s, head, idx) == obj)
+			return true;
+		idx = READ_ONCE(*link_of(slab_object(s, head, idx), s->offset));
+	}
+	return false;
+}
+
+static bool object_is_free(struct kmem_cache *s, const void *obj)
+{
+	if (in_slab_chain(s, obj_slab(obj), obj))
+		return true;
+	for (unsigned int c = 0; c < num_online_cpus(); c++)
+		if (magazine_holds(s, c, obj) || defer_holds(c, obj))
+			return true;
+	return false;
+}
+
+/* The lists change while we walk, so one look is not enough for a no. */
+bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
+{
+	for (int i = 0; i < 3; i++)
+		if (object_is_free(s, obj)) {
+			mm_report(call, obj, "an object of %s that is free already (double free)", s->name);
+			return true;
+		}
+	return false;
+}
+
+/* An object of a slab, but not one of the plain sort, or perhaps free. */
+static void free_object(const char *call, struct page *page, void *p)
+{
+	struct kmem_cache *s = &caches[page->cpu_off / sizeof(struct cache_cpu)];
+	struct page *head = slab_head(page);
+
+	if (slab_index(s, head, p) < 0) {
+		mm_report(call, p, "not the start of an object of %s", s->name);
+		return;
+	}
+	if (READ_ONCE(*mark_of(p, s->offset)) == free_mark && freed_twice(call, s, p))
+		return;
+	WRITE_ONCE(*mark_of(p, s->offset), free_mark);
+	if (!magazine_push(s, p))
+		cache_free_slow(s, p);
+}
+
+/* The head of the block that the page lies in the middle of, or NULL. */
+static struct page *block_around(u64 pfn)
+{
+	for (unsigned int k = 1; k <= MAX_ORDER; k++) {
+		struct page *head = pfn_page(pfn & ~((1UL << k) - 1));
+		u8 type = READ_ONCE(head->type);
+
+		if ((type == PT_BLOCK || type == PT_LARGE) && head->order >= k)
+			return head;
+	}
+	return NULL;
+}
+
+static void free_block(const char *call, struct page *page, const void *p)
+{
+	struct page *head = READ_ONCE(page->type) == PT_NONE ? block_around(page_pfn(page)) : page;
+
+	if (!head)
+		mm_report(call, p, "not an allocated object (freed before, or never allocated)");
+	else if (head != page || (u64)p & ~PAGE_MASK)
+		mm_report(call, p, "a pointer into the middle of the block at %lx, order %u",
+			  (u64)page_address(head), head->order);
+	else
+		page_free_checked(call, page, page->order);
+}
+
+void free_uncommon(const char *call, const void *p)
+{
+	u64 pfn = addr_pfn(p);
+	struct page *page = pfn_page(pfn);
+
+	if (ZERO_OR_NULL_PTR(p))
+		return;
+	if (pfn >= max_pfn)
+		mm_report(call, p, "not an address of managed memory");
+	else if (READ_ONCE(page->type) == PT_SLAB)
+		free_object(call, page, (void *)p);
+	else
+		free_block(call, page, p);
+}

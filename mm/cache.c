@@ -1,0 +1,333 @@
+/*
+ * cache.c - kmem_cache: creating and destroying caches, and the calls by cache.
+ *
+ * Caches are slots of a fixed table, so creating one allocates nothing and has
+ * no half-way state to undo. The table changes under cache_lock; a cache's
+ * fields are constant while it lives.
+ *
+ * A cache's magazines come from kmalloc, kmalloc's own from the per-CPU areas.
+ *
+ * create, destroy, shrink: thread context. The others: any.
+ */
+#include "kernel/context.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "lib/string.h"
+#include "mm/fast.h"
+#include <anyctx/smp.h>
+#include <anyctx/spinlock.h>
+
+struct kmem_cache caches[MAX_CACHES];
+static spinlock_t cache_lock = SPINLOCK_INIT;
+
+#define WANT_OBJECTS 32  /* in a slab of the usual order, if it is not too large for that */
+#define SMALL_MEMORY (128UL << 20)
+#define SMALL_MAX_ORDER 3
+#define MAG_MAX_BYTES (256UL << 10) /* what a magazine may hold at most ... */
+#define MAG_MIN_BYTES (16UL << 10)  /* ... and on a small machine with many CPUs */
+#define MAG_SHARE 128               /* a CPU's share of memory over this, a cache */
+#define CACHE_LINE 64
+
+static u32 round_up(u32 n, u32 to)
+{
+	return (n + to - 1) & ~(to - 1);
+}
+
+static u32 pick_align(size_t size, size_t align, unsigned int flags)
+{
+	u32 a = align > 8 ? (u32)align : 8;
+	u32 line = CACHE_LINE;
+
+	if (flags & SLAB_HWCACHE_ALIGN) {
+		while (size <= line / 2)
+			line /= 2;
+		if (line > a)
+			a = line;
+	}
+	if (!(size & (size - 1)) && size > a) /* powers of two: to themselves */
+		a = size < PAGE_SIZE ? (u32)size : (u32)PAGE_SIZE;
+	return a;
+}
+
+static u32 objects_in(const struct kmem_cache *s, u32 order)
+{
+	u32 n = (u32)((PAGE_SIZE << order) / s->stride);
+
+	return n < MAX_SLAB_OBJECTS ? n : MAX_SLAB_OBJECTS;
+}
+
+static u32 pick_order(const struct kmem_cache *s)
+{
+	u32 order = s->min_order, most = managed_pages << PAGE_SHIFT < SMALL_MEMORY ? SMALL_MAX_ORDER : MAX_SLAB_ORDER;
+
+	while (objects_in(s, order) < WANT_OBJECTS && order < most)
+		order++;
+	return order;
+}
+
+static u32 pick_limit(const struct kmem_cache *s)
+{
+	u64 bytes = (managed_pages << PAGE_SHIFT) / (MAG_SHARE * arch_nr_cpus_found()), n;
+
+	if (bytes > MAG_MAX_BYTES)
+		bytes = MAG_MAX_BYTES;
+	if (bytes < MAG_MIN_BYTES)
+		bytes = MAG_MIN_BYTES;
+	n = bytes / s->stride;
+	return n > MAG_SLOTS - 1 ? MAG_SLOTS - 1 : n < 2 ? 2 : (u32)n;
+}
+
+/* Sizes, orders and limits from size, align and constructor. */
+static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned int flags,
+		    void (*ctor)(void *))
+{
+	s->size = (u32)size;
+	s->align = pick_align(size, align, flags);
+	s->flags = flags;
+	s->ctor = ctor;
+	/* A constructed object keeps its state while free: its mark lies behind it. */
+	s->offset = ctor ? round_up(s->size, 8) : 0;
+	s->stride = round_up(ctor ? s->offset + 8 : (s->size < 8 ? 8 : s->size), s->align);
+	s->recip = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
+	s->mask = ctor || s->stride & (s->stride - 1) ? ~0UL : s->stride - 1;
+	while ((PAGE_SIZE << s->min_order) < s->stride)
+		s->min_order++;
+	s->order = pick_order(s);
+	s->objects = objects_in(s, s->order);
+	s->min_objects = objects_in(s, s->min_order);
+	s->limit = pick_limit(s);
+}
+
+/* The magazine of each CPU; mags NULL: they are kmalloc's, of its own. */
+static void set_magazines(struct kmem_cache *s, struct magazine *mags)
+{
+	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++)
+		magazine_setup(s, c, mags ? &mags[c] : kmalloc_magazine(s->id, c));
+	s->magazines = mags;
+}
+
+bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, size_t align,
+		 unsigned int flags, void (*ctor)(void *))
+{
+	struct magazine *mags = NULL;
+
+	memset(s, 0, sizeof(*s));
+	s->id = id;
+	memcpy(s->name, name, strlen(name) + 1);
+	lay_out(s, size, align, flags, ctor);
+	if (id > NR_KMALLOC) {
+		mags = kzalloc(arch_nr_cpus_found() * sizeof(struct magazine), GFP_NOWAIT);
+		if (!mags)
+			return false;
+	}
+	set_magazines(s, mags);
+	__atomic_store_n(&s->live, 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+static const char *bad_cache(const char *name, size_t size, size_t align, unsigned int flags)
+{
+	if (!name || !*name)
+		return "no name";
+	if (strlen(name) >= sizeof(caches[0].name))
+		return "name too long (27 characters)";
+	if (!size || size > KMALLOC_MAX_CACHE_SIZE)
+		return "object size out of range (1 to 8192)";
+	if (align & (align - 1) || align > PAGE_SIZE)
+		return "alignment is not a power of two up to 4096";
+	if (flags & ~SLAB_VALID_MASK)
+		return "unknown flags";
+	return NULL;
+}
+
+/* Under cache_lock: a free slot, or why there is none. */
+static struct kmem_cache *free_slot(const char *name, const char **why)
+{
+	struct kmem_cache *slot = NULL;
+
+	for (u32 i = 1; i < MAX_CACHES; i++) {
+		if (!caches[i].live) {
+			if (!slot)
+				slot = &caches[i];
+		} else if (!strcmp(caches[i].name, name)) {
+			*why = "a cache of this name exists";
+			return NULL;
+		}
+	}
+	if (!slot)
+		*why = "too many caches";
+	return slot;
+}
+
+struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align,
+				     unsigned int flags, void (*ctor)(void *))
+{
+	const char *why = bad_cache(name, size, align, flags);
+	struct kmem_cache *s = NULL;
+	u64 irq = spin_lock_irqsave(&cache_lock);
+
+	if (!why)
+		s = free_slot(name, &why);
+	if (s && !cache_setup(s, (u32)(s - caches), name, size, align, flags, ctor)) {
+		why = "no memory for its magazines";
+		s = NULL;
+	}
+	spin_unlock_irqrestore(&cache_lock, irq);
+	if (!s && flags & SLAB_PANIC)
+		panic("kmem_cache_create(%s): %s", name ? name : "(null)", why);
+	if (!s)
+		mm_report("kmem_cache_create", NULL, "%s: %s", name ? name : "(null)", why);
+	return s;
+}
+
+static bool bad_cache_pointer(const char *call, const struct kmem_cache *s)
+{
+	u64 off = (u64)s - (u64)caches;
+
+	if (likely(off < sizeof(caches) && off % sizeof(*s) == 0 && __atomic_load_n(&s->live, __ATOMIC_ACQUIRE)))
+		return false;
+	mm_report(call, s, "not a cache");
+	return true;
+}
+
+static u64 slabs_of(const struct kmem_cache *s)
+{
+	u64 n = 0;
+
+	for (unsigned int c = 0; c < num_online_cpus(); c++)
+		n += READ_ONCE(per_cpu_ptr(cache_cpu[s->id], c)->slabs);
+	return n;
+}
+
+static void flush_one_cache(void *s)
+{
+	magazine_flush(s, ~0UL);
+}
+
+static u64 shrink(struct kmem_cache *s)
+{
+	u64 pages = 0;
+
+	defer_free_barrier();
+	on_each_cpu(flush_one_cache, s, true);
+	for (int nid = 0; nid < (int)num_nodes(); nid++)
+		pages += partial_trim(s, nid);
+	return pages;
+}
+
+u64 kmem_cache_shrink(struct kmem_cache *s)
+{
+	return bad_cache_pointer("kmem_cache_shrink", s) ? 0 : shrink(s);
+}
+
+static void remove_magazine(void *s)
+{
+	magazine_close(s);
+	magazine_setup(s, smp_processor_id(), NULL);
+}
+
+/* Of a cache without objects. */
+static void cache_end(struct kmem_cache *s)
+{
+	u64 irq;
+
+	on_each_cpu(remove_magazine, s, true);
+	kfree(s->magazines);
+	irq = spin_lock_irqsave(&cache_lock);
+	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
+	spin_unlock_irqrestore(&cache_lock, irq);
+}
+
+int kmem_cache_destroy(struct kmem_cache *s)
+{
+	u64 left;
+
+	if (!s)
+		return 0;
+	if (bad_cache_pointer("kmem_cache_destroy", s))
+		return -EINVAL;
+	if (s->id <= NR_KMALLOC) {
+		mm_report("kmem_cache_destroy", s, "%s is kmalloc's", s->name);
+		return -EINVAL;
+	}
+	shrink(s);
+	left = slabs_of(s);
+	if (!left) {
+		cache_end(s);
+		return 0;
+	}
+	mm_report("kmem_cache_destroy", s, "cache %s still has objects in use, in %lu slabs", s->name, left);
+	return -EBUSY;
+}
+
+static __always_inline void *alloc_from(const char *call, struct kmem_cache *s, gfp_t gfp, int node)
+{
+	void *obj = NULL;
+
+	if (unlikely(bad_cache_pointer(call, s)))
+		return NULL;
+	if (unlikely(gfp & ~GFP_VALID_MASK)) {
+		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
+		return NULL;
+	}
+	if (unlikely(node != NUMA_NO_NODE && (node < 0 || node >= (int)num_nodes()))) {
+		mm_report(call, NULL, "node %d is out of range (0 to %u)", node, num_nodes() - 1);
+		return NULL;
+	}
+	if (likely(node == NUMA_NO_NODE))
+		obj = fast_alloc(CPU_OFF(s->id), s->offset);
+	if (unlikely(!obj))
+		obj = cache_alloc_slow(s, gfp, node);
+	if (unlikely(gfp & __GFP_ZERO) && obj && !s->ctor)
+		memset(obj, 0, s->size);
+	return obj;
+}
+
+void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp)
+{
+	return alloc_from("kmem_cache_alloc", s, gfp, NUMA_NO_NODE);
+}
+
+void *kmem_cache_alloc_nolock(struct kmem_cache *s, gfp_t gfp, int node)
+{
+	return alloc_from("kmem_cache_alloc_nolock", s, gfp & ~__GFP_RECLAIM, node);
+}
+
+static __noinline void free_wrong(const char *call, struct kmem_cache *s, void *obj)
+{
+	u64 pfn = addr_pfn(obj);
+
+	if (pfn < max_pfn && READ_ONCE(pfn_page(pfn)->type) == PT_SLAB)
+		mm_report(call, obj, "given to cache %s, but it is of %s", s->name,
+			  caches[pfn_page(pfn)->cpu_off / sizeof(struct cache_cpu)].name);
+	else
+		mm_report(call, obj, "given to cache %s, but it is no object of a slab", s->name);
+}
+
+/* As kfree, and the object must be of this cache. */
+static __always_inline void free_to(const char *call, struct kmem_cache *s, void *obj)
+{
+	u64 pfn = addr_pfn(obj);
+
+	if (unlikely(bad_cache_pointer(call, s) || !obj))
+		return;
+	if (unlikely(pfn >= max_pfn || READ_ONCE(pfn_page(pfn)->cpu_off) != CPU_OFF(s->id)))
+		free_wrong(call, s, obj);
+	else if (!fast_free(obj))
+		free_uncommon(call, obj);
+}
+
+void kmem_cache_free(struct kmem_cache *s, void *obj)
+{
+	free_to("kmem_cache_free", s, obj);
+}
+
+void kmem_cache_free_nolock(struct kmem_cache *s, void *obj)
+{
+	free_to("kmem_cache_free_nolock", s, obj);
+}
+
+unsigned int kmem_cache_size(const struct kmem_cache *s)
+{
+	return s->size;
+}

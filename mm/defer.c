@@ -1,0 +1,130 @@
+/*
+ * defer.c - frees that are put off: from an NMI or a debug exception, when the
+ * magazine is full.
+ *
+ * No structure here needs it, a free is lock-free everywhere. It keeps NMIs
+ * short: flushing a magazine is work for an interrupt. The object goes on a stack
+ * of its CPU, built as a magazine is (so it is bounded, and nothing is written
+ * into the object), and an irq_work raises an IPI that does the rest.
+ *
+ * Invariant: queued = served + what is on the stacks + what servers have in their
+ * hands. In thread context a server holds an object only with interrupts off, so
+ * a function run by IPI on every CPU finds none in hands below it.
+ */
+#include "kernel/context.h"
+#include "kernel/panic.h"
+#include "mm/internal.h"
+#include <anyctx/irq_work.h>
+#include <anyctx/smp.h>
+#include <arch/cpu.h>
+
+static DEFINE_PER_CPU(struct magazine, defer_stack);
+static DEFINE_PER_CPU(void **, defer_top);
+static DEFINE_PER_CPU(struct irq_work, defer_work);
+DEFINE_PER_CPU(struct defer_counts, defer_counts);
+
+static struct kmem_cache *cache_of(const void *obj)
+{
+	return &caches[pfn_page(addr_pfn(obj))->cpu_off / sizeof(struct cache_cpu)];
+}
+
+bool defer_free(void *obj)
+{
+	if (local_push(&defer_top, 0, obj) != LOCAL_DONE)
+		return false;
+	this_cpu_add64(defer_counts.queued, 1);
+	irq_work_queue(this_cpu_ptr(defer_work));
+	return true;
+}
+
+u64 defer_serve(void)
+{
+	enum local_result r;
+	u64 n = 0, flags;
+
+	do {
+		void *obj;
+
+		flags = arch_irq_save();
+		r = local_pop(&defer_top, 0, &obj);
+		if (r == LOCAL_DONE) {
+			slab_put(cache_of(obj), &obj, 1);
+			this_cpu_add64(defer_counts.served, 1);
+			n++;
+		}
+		arch_irq_restore(flags);
+	} while (r != LOCAL_REFUSED);
+	return n;
+}
+
+u64 defer_count(unsigned int cpu)
+{
+	void **floor = &per_cpu_ptr(defer_stack, cpu)->slot[1], **top = READ_ONCE(*per_cpu_ptr(defer_top, cpu));
+
+	return (u64)(top - floor);
+}
+
+bool defer_holds(unsigned int cpu, const void *obj)
+{
+	void **slot = &per_cpu_ptr(defer_stack, cpu)->slot[1];
+	u64 n = defer_count(cpu);
+
+	for (u64 i = 0; i < n; i++)
+		if (READ_ONCE(slot[i]) == obj)
+			return true;
+	return false;
+}
+
+/* In the IPI: what waits, room in the magazines for the next frees, and slabs
+ * that became empty. */
+static void defer_work_run(struct irq_work *w)
+{
+	(void)w;
+	defer_serve();
+	for (u32 i = 1; i < MAX_CACHES; i++) {
+		struct kmem_cache *s = &caches[i];
+
+		if (!__atomic_load_n(&s->live, __ATOMIC_ACQUIRE))
+			continue;
+		if (mm_tight)
+			magazine_close(s);
+		else if (magazine_count(s, smp_processor_id()) == s->limit)
+			magazine_flush(s, s->limit / 2);
+		for (int nid = 0; nid < (int)num_nodes(); nid++)
+			if (partial_wants_trim(s, nid))
+				partial_trim(s, nid);
+	}
+	if (mm_tight)
+		page_flush_cpu();
+}
+
+void defer_kick(void)
+{
+	irq_work_queue(this_cpu_ptr(defer_work));
+}
+
+void defer_kick_all(void)
+{
+	for (unsigned int c = 0; c < num_online_cpus(); c++)
+		irq_work_queue_on(per_cpu_ptr(defer_work, c), c);
+}
+
+static void serve_here(void *unused)
+{
+	(void)unused;
+	defer_serve();
+}
+
+void defer_free_barrier(void)
+{
+	BUG_ON(!in_thread());
+	on_each_cpu(serve_here, NULL, true);
+}
+
+void defer_init(void)
+{
+	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++) {
+		init_irq_work(per_cpu_ptr(defer_work, c), defer_work_run);
+		*per_cpu_ptr(defer_top, c) = &per_cpu_ptr(defer_stack, c)->slot[1];
+	}
+}

@@ -1,0 +1,51 @@
+/*
+ * fast.h - the short ways: an object from this CPU's magazine and back, inlined
+ * into the public calls. No locked instruction, interrupts as they are.
+ *
+ * What is not plainly right goes the long way (alloc.c), which looks at all again.
+ */
+#ifndef MM_FAST_H
+#define MM_FAST_H
+
+#include "mm/internal.h"
+
+/* An object whose mark is offset bytes into it; NULL: take the long way. */
+static __always_inline void *fast_alloc(u64 cpu_off, u32 offset)
+{
+	void *obj;
+
+	if (unlikely(local_pop(&cache_cpu[0].top, cpu_off, &obj) != LOCAL_DONE))
+		return NULL;
+	WRITE_ONCE(*mark_of(obj, offset), 0);
+	return obj;
+}
+
+static __always_inline u64 cpu_mask(u64 cpu_off)
+{
+	return this_cpu_read64(*(u64 *)((char *)&cache_cpu[0].mask + cpu_off));
+}
+
+/*
+ * True if p was an object in use of a plain cache (a power of two, no
+ * constructor), and has gone into the magazine.
+ */
+static __always_inline bool fast_free(void *p)
+{
+	u64 phys = (u64)p - DIRECT_MAP_BASE, cpu_off;
+	u32 mark = free_mark;
+
+	if (unlikely(phys >> PAGE_SHIFT >= max_pfn))
+		return false;
+	cpu_off = vmemmap[phys >> PAGE_SHIFT].cpu_off;
+	if (unlikely((u64)p & cpu_mask(cpu_off)))
+		return false;
+	if (unlikely(READ_ONCE(*mark_of(p, 0)) == mark))
+		return false;
+	WRITE_ONCE(*mark_of(p, 0), mark);
+	if (likely(local_push(&cache_cpu[0].top, cpu_off, p) == LOCAL_DONE))
+		return true;
+	cache_free_slow(&caches[cpu_off / sizeof(struct cache_cpu)], p);
+	return true;
+}
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * init.c - the allocator's start, in order; and bringing it to rest.
+ */
+#include "kernel/context.h"
+#include "kernel/panic.h"
+#include "mm/internal.h"
+#include "mm/mm.h"
+#include <anyctx/smp.h>
+
+void mm_init(void)
+{
+	free_mark = (u32)arch_boot_random() | 1;
+	memmap_init();
+	page_alloc_init();
+	reclaim_init();
+	defer_init();
+	kmalloc_init();
+}
+
+static void flush_here(void *unused)
+{
+	(void)unused;
+	flush_cpu();
+}
+
+void mm_quiesce(void)
+{
+	BUG_ON(!in_thread());
+	on_each_cpu(flush_here, NULL, true); /* deferred frees too */
+	trim_all();
+	tight_check();
+}

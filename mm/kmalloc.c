@@ -1,0 +1,201 @@
+/*
+ * kmalloc.c - objects by size: 13 caches from 8 bytes to 8 KiB, whole blocks of
+ * pages above; and the public calls by pointer.
+ *
+ * All functions: any context (the public headers say what to use where; the
+ * _nolock forms differ only in that they never wait for other CPUs' caches).
+ */
+#include "kernel/panic.h"
+#include "lib/string.h"
+#include "mm/fast.h"
+#include <anyctx/smp.h>
+
+static const struct {
+	u16 size;
+	const char *name;
+} classes[NR_KMALLOC] = {
+	{ 8, "kmalloc-8" },     { 16, "kmalloc-16" },   { 32, "kmalloc-32" },   { 64, "kmalloc-64" },
+	{ 96, "kmalloc-96" },   { 128, "kmalloc-128" }, { 192, "kmalloc-192" }, { 256, "kmalloc-256" },
+	{ 512, "kmalloc-512" }, { 1024, "kmalloc-1k" }, { 2048, "kmalloc-2k" }, { 4096, "kmalloc-4k" },
+	{ 8192, "kmalloc-8k" },
+};
+/* Of each size in steps of 8 bytes: where its cache is in cache_cpu[]. [0], for
+ * size 0, is what leads nowhere. */
+static u16 size_cpu_off[KMALLOC_MAX_CACHE_SIZE / 8 + 1];
+
+static DEFINE_PER_CPU(struct magazine, kmalloc_magazines[NR_KMALLOC]);
+
+struct magazine *kmalloc_magazine(u32 id, unsigned int cpu)
+{
+	return &(*per_cpu_ptr(kmalloc_magazines, cpu))[id - 1];
+}
+
+/* Cache i + 1 is that of class i. */
+void kmalloc_init(void)
+{
+	u32 class = 0;
+
+	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++)
+		magazine_setup_none(c);
+	for (u32 i = 0; i < NR_KMALLOC; i++)
+		BUG_ON(!cache_setup(&caches[i + 1], i + 1, classes[i].name, classes[i].size, 0, 0, NULL));
+	for (u32 i = 1; i < ARRAY_SIZE(size_cpu_off); i++) {
+		if (i * 8 > classes[class].size)
+			class++;
+		size_cpu_off[i] = (u16)CPU_OFF(class + 1);
+	}
+}
+
+/* For sizes above a page. */
+static unsigned int size_order(size_t size)
+{
+	return 64 - (unsigned int)__builtin_clzl((size - 1) >> PAGE_SHIFT);
+}
+
+static __noinline void *alloc_large(const char *call, size_t size, gfp_t gfp, int nid)
+{
+	unsigned int order;
+	struct page *page;
+
+	if (size > KMALLOC_MAX_SIZE) {
+		mm_report(call, NULL, "size %lu is above the largest, %lu", size, KMALLOC_MAX_SIZE);
+		return NULL;
+	}
+	order = size_order(size);
+	page = page_alloc(gfp, nid, order, 1, PT_LARGE);
+	if (unlikely(!page)) {
+		count_failure(order, gfp & __GFP_THISNODE ? nid : -1);
+		return NULL;
+	}
+	if (gfp & __GFP_ZERO)
+		memset(page_address(page), 0, PAGE_SIZE << order);
+	return page_address(page);
+}
+
+static bool bad_args(const char *call, gfp_t gfp, int nid)
+{
+	if (gfp & ~GFP_VALID_MASK)
+		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
+	else if (nid != NUMA_NO_NODE && (nid < 0 || nid >= (int)num_nodes()))
+		mm_report(call, NULL, "node %d is out of range (0 to %u)", nid, num_nodes() - 1);
+	else
+		return false;
+	return true;
+}
+
+/* Everything that is not an object at hand, wherever from and as it is. */
+static __noinline void *alloc_uncommon(const char *call, size_t size, gfp_t gfp, int nid)
+{
+	struct kmem_cache *s;
+	void *obj = NULL;
+
+	if (bad_args(call, gfp, nid))
+		return NULL;
+	if (!size)
+		return ZERO_SIZE_PTR;
+	if (size > KMALLOC_MAX_CACHE_SIZE)
+		return alloc_large(call, size, gfp, nid);
+	s = &caches[size_cpu_off[(size + 7) / 8] / sizeof(struct cache_cpu)];
+	if (nid == NUMA_NO_NODE)
+		obj = fast_alloc(CPU_OFF(s->id), 0);
+	if (!obj)
+		obj = cache_alloc_slow(s, gfp, nid);
+	if (gfp & __GFP_ZERO && obj)
+		memset(obj, 0, s->size);
+	return obj;
+}
+
+/* Flags that make no difference where an object is at hand. */
+#define GFP_PLAIN (__GFP_THISNODE | __GFP_NOWARN | __GFP_HIGH | __GFP_RECLAIM)
+
+static __always_inline void *alloc_size(const char *call, size_t size, gfp_t gfp, int nid)
+{
+	void *obj = NULL;
+
+	if (likely(size <= KMALLOC_MAX_CACHE_SIZE && !((gfp & ~GFP_PLAIN) | (u32)(nid + 1))))
+		obj = fast_alloc(size_cpu_off[(size + 7) / 8], 0);
+	return likely(obj) ? obj : alloc_uncommon(call, size, gfp, nid);
+}
+
+void *kmalloc(size_t size, gfp_t gfp)
+{
+	return alloc_size("kmalloc", size, gfp, NUMA_NO_NODE);
+}
+
+void *kzalloc(size_t size, gfp_t gfp)
+{
+	return alloc_size("kzalloc", size, gfp | __GFP_ZERO, NUMA_NO_NODE);
+}
+
+void *kmalloc_node(size_t size, gfp_t gfp, int node)
+{
+	return alloc_size("kmalloc_node", size, gfp, node);
+}
+
+void *kmalloc_nolock(size_t size, gfp_t gfp, int node)
+{
+	return alloc_size("kmalloc_nolock", size, gfp & ~__GFP_RECLAIM, node);
+}
+
+void kfree(const void *p)
+{
+	if (unlikely(!fast_free((void *)p)))
+		free_uncommon("kfree", p);
+}
+
+void kfree_nolock(const void *p)
+{
+	if (unlikely(!fast_free((void *)p)))
+		free_uncommon("kfree_nolock", p);
+}
+
+/* What may be used at p, for that call; 0: nothing, and reported if it should be. */
+static size_t usable_size(const char *call, const void *p)
+{
+	u64 pfn = addr_pfn(p);
+	struct page *page = pfn_page(pfn);
+
+	if (ZERO_OR_NULL_PTR(p))
+		return 0;
+	if (pfn < max_pfn && page->type == PT_SLAB) {
+		struct kmem_cache *s = &caches[page->cpu_off / sizeof(struct cache_cpu)];
+
+		if (slab_index(s, slab_head(page), p) >= 0) {
+			if (READ_ONCE(*mark_of(p, s->offset)) == free_mark && freed_twice(call, s, p))
+				return 0;
+			return s->size;
+		}
+	} else if (pfn < max_pfn && page->type != PT_NONE && !((u64)p & ~PAGE_MASK)) {
+		return PAGE_SIZE << page->order;
+	}
+	mm_report(call, p, "not an allocated object");
+	return 0;
+}
+
+size_t ksize(const void *p)
+{
+	return usable_size("ksize", p);
+}
+
+void *krealloc(void *p, size_t size, gfp_t gfp)
+{
+	size_t had = usable_size("krealloc", p);
+	void *new;
+
+	if (ZERO_OR_NULL_PTR(p))
+		return alloc_size("krealloc", size, gfp, NUMA_NO_NODE);
+	if (!had)
+		return NULL; /* reported */
+	if (!size) {
+		kfree(p);
+		return ZERO_SIZE_PTR;
+	}
+	if (size <= had && size > had / 2)
+		return p;
+	new = alloc_size("krealloc", size, gfp, NUMA_NO_NODE);
+	if (!new)
+		return NULL;
+	memcpy(new, p, size < had ? size : had);
+	kfree(p);
+	return new;
+}

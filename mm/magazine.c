@@ -1,0 +1,175 @@
+/*
+ * magazine.c - a CPU's stack of free objects of one cache.
+ *
+ * Invariant: the slots from floor to top hold distinct free objects of the
+ * cache, marked as free; the slot below floor holds NULL; and only this CPU
+ * reads or changes any of it, by the restartable sequences of arch/local.h. So a
+ * call that interrupts another finds the magazine whole at every instruction, and
+ * the interrupted one finds out.
+ *
+ * A push or pop that was interrupted RETRIES times in a row gives up and reports
+ * "full" or "empty": its caller has another way, so nobody who keeps interrupting
+ * can keep a call from ending.
+ *
+ * All functions: any context, this CPU's magazine, except where said.
+ */
+#include "mm/internal.h"
+#include <anyctx/smp.h>
+
+#define RETRIES 4
+
+__section("percpu") struct cache_cpu cache_cpu[MAX_CACHES] __aligned(64);
+
+/* What a cache without magazines has: closed for ever. */
+static struct magazine closed;
+
+static u64 off_of(const struct kmem_cache *s)
+{
+	return CPU_OFF(s->id);
+}
+
+static struct cache_cpu *mine(const struct kmem_cache *s)
+{
+	return this_cpu_ptr(cache_cpu[s->id]);
+}
+
+/* ------------------------------------------------------------- one object */
+
+void *magazine_pop(const struct kmem_cache *s)
+{
+	void *obj;
+
+	for (int i = 0; i < RETRIES; i++) {
+		enum local_result r = local_pop(&cache_cpu[0].top, off_of(s), &obj);
+
+		if (r == LOCAL_DONE)
+			return obj;
+		if (r == LOCAL_REFUSED)
+			return NULL;
+	}
+	return NULL;
+}
+
+bool magazine_push(const struct kmem_cache *s, void *obj)
+{
+	for (int i = 0; i < RETRIES; i++) {
+		enum local_result r = local_push(&cache_cpu[0].top, off_of(s), obj);
+
+		if (r != LOCAL_RESTART)
+			return r == LOCAL_DONE;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------ many objects */
+
+#define BATCH 32
+
+/* Those of the batch that are of the first one's slab go back together; the rest
+ * stays, moved to the front. Returns how many are left. */
+static unsigned int put_one_slab(struct kmem_cache *s, void **batch, unsigned int n)
+{
+	struct page *head = obj_slab(batch[0]);
+	unsigned int same = 0, rest = 0;
+	void *objs[BATCH];
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (obj_slab(batch[i]) == head)
+			objs[same++] = batch[i];
+		else
+			batch[rest++] = batch[i];
+	}
+	slab_put(s, objs, same);
+	return rest;
+}
+
+/* While memory is tight one at a time, so that never more is in this call's hands. */
+u64 magazine_flush(struct kmem_cache *s, u64 max)
+{
+	u64 done = 0;
+
+	while (done < max) {
+		unsigned int n = 0, want = mm_tight ? 1 : BATCH;
+		void *batch[BATCH], *obj;
+
+		while (n < want && done + n < max && (obj = magazine_pop(s)))
+			batch[n++] = obj;
+		if (!n)
+			break;
+		done += n;
+		while (n)
+			n = put_one_slab(s, batch, n);
+	}
+	return done;
+}
+
+u64 magazine_close(struct kmem_cache *s)
+{
+	struct cache_cpu *c = mine(s);
+	u64 n = 0;
+
+	for (int i = 0; i < RETRIES; i++) {
+		n += magazine_flush(s, ~0UL);
+		if (c->floor == c->end)
+			break; /* has no magazine */
+		if (local_move(&cache_cpu[0].top, off_of(s), c->floor, c->end, c->end, true) == LOCAL_DONE)
+			break;
+		if (READ_ONCE(c->top) == c->end && !READ_ONCE(c->end[-1]))
+			break; /* closed before */
+	}
+	return n;
+}
+
+void magazine_open(struct kmem_cache *s)
+{
+	struct cache_cpu *c = mine(s);
+
+	if (c->floor != c->end)
+		local_move(&cache_cpu[0].top, off_of(s), c->end, c->floor, c->end, false);
+}
+
+/* -------------------------------------------------------- looking from outside */
+
+u64 magazine_count(const struct kmem_cache *s, unsigned int cpu)
+{
+	struct cache_cpu *c = per_cpu_ptr(cache_cpu[s->id], cpu);
+	void **top = READ_ONCE(c->top);
+
+	if (top == c->end && !READ_ONCE(c->end[-1]))
+		return 0;
+	return (u64)(top - c->floor);
+}
+
+bool magazine_holds(const struct kmem_cache *s, unsigned int cpu, const void *obj)
+{
+	struct cache_cpu *c = per_cpu_ptr(cache_cpu[s->id], cpu);
+	u64 n = magazine_count(s, cpu);
+
+	for (u64 i = 0; i < n; i++)
+		if (READ_ONCE(c->floor[i]) == obj)
+			return true;
+	return false;
+}
+
+/* ------------------------------------------- setting up, before or after all use */
+
+/* m NULL: no magazine, every call takes the long way. */
+void magazine_setup(struct kmem_cache *s, unsigned int cpu, struct magazine *m)
+{
+	struct cache_cpu *c = per_cpu_ptr(cache_cpu[s->id], cpu);
+
+	c->end = (m ? m : &closed)->slot + MAG_SLOTS;
+	c->floor = m ? c->end - s->limit : c->end;
+	if (m)
+		c->floor[-1] = NULL;
+	c->mask = s->mask;
+	c->top = c->floor;
+}
+
+void magazine_setup_none(unsigned int cpu)
+{
+	struct cache_cpu *c = per_cpu_ptr(cache_cpu[0], cpu);
+
+	c->top = c->floor = c->end = closed.slot + MAG_SLOTS;
+	c->mask = ~0UL;
+}

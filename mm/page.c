@@ -1,0 +1,325 @@
+/*
+ * page.c - blocks of pages: from the CPU's private pages or the free map, and back.
+ *
+ * Private pages are pages of one word that were taken out of the free map
+ * together; there is one such word for single pages and one for blocks of orders
+ * 1 to 5, so that single pages do not break up the others' runs. {word number,
+ * map} is written by its CPU only, by one unlocked cmpxchg, and says all there is
+ * to say: the same value always means the same free pages, so it needs no
+ * sequence number.
+ *
+ * While memory is tight nobody has private pages. All functions: any context.
+ */
+#include "kernel/panic.h"
+#include "lib/bits.h"
+#include "mm/internal.h"
+#include "mm/search.h"
+#include <anyctx/smp.h>
+
+DEFINE_PER_CPU(struct page_cpu, page_cpu);
+DEFINE_PER_CPU(struct mm_fail_counts, mm_fail_counts);
+
+#define RECLAIM_TRIES 8
+#define LOOK_TRIES 4
+
+/* ------------------------------------------------------- the private pages */
+
+static __always_inline u64 *private_word(unsigned int order)
+{
+	return &page_cpu.private[order != 0];
+}
+
+static __always_inline u64 private_get(unsigned int order)
+{
+	u64 *private = private_word(order), v = this_cpu_read64(*private);
+
+	for (;;) {
+		int bit = order ? find_run((u32)v, order) : (u32)v ? __builtin_ctz((u32)v) : -1;
+
+		if (unlikely(bit < 0))
+			return NO_PFN;
+		if (likely(this_cpu_cmpxchg64(private, &v, v & ~((u64)run_mask(order) << bit))))
+			return (v >> 32 << WORD_SHIFT) + (u64)bit;
+	}
+}
+
+/* True if the block is of the private word and went there; *twice: it was there. */
+static __always_inline bool private_put(u64 pfn, unsigned int order, bool *twice)
+{
+	u64 *private = private_word(order), v = this_cpu_read64(*private);
+	u64 bits = (u64)run_mask(order) << (pfn & (WORD_PAGES - 1));
+
+	while (v >> 32 == pfn >> WORD_SHIFT && v) {
+		*twice = v & bits;
+		if (*twice || likely(this_cpu_cmpxchg64(private, &v, v | bits)))
+			return true;
+	}
+	return false;
+}
+
+/* This word's pages become the private ones; those there were go back. */
+static void private_set(unsigned int order, u64 w, u32 map)
+{
+	u64 *private = private_word(order), old = this_cpu_read64(*private);
+
+	while (!this_cpu_cmpxchg64(private, &old, w << 32 | map))
+		;
+	if ((u32)old)
+		word_give(old >> 32, (u32)old);
+	if (unlikely(mm_tight)) /* set meanwhile: nobody keeps pages now */
+		page_flush_cpu();
+}
+
+/* The first word of the line that has what we want: taken whole, one block of it
+ * given out. */
+static u64 refill_from_line(u64 line, unsigned int order)
+{
+	for (u64 w = line * LINE_WORDS; w < (line + 1) * LINE_WORDS; w++) {
+		u32 map = word_take_all(w, order);
+		int bit;
+
+		if (!map)
+			continue;
+		bit = find_run(map, order);
+		map &= ~(run_mask(order) << bit);
+		if (map)
+			private_set(order, w, map);
+		return (w << WORD_SHIFT) + (u64)bit;
+	}
+	return NO_PFN;
+}
+
+/* From the CPU's own arena only: beyond it there is no keeping. */
+static u64 private_refill(unsigned int order)
+{
+	struct page_cpu *pc = this_cpu_ptr(page_cpu);
+	u64 at = READ_ONCE(pc->cursor), line;
+
+	for (line = hint_next(HINT_ANY, at, pc->arena_end); line < pc->arena_end;
+	     line = hint_next(HINT_ANY, line + 1, pc->arena_end)) {
+		u64 pfn = line_node[line] == line_node[pc->arena_first] ? refill_from_line(line, order) : NO_PFN;
+
+		if (pfn != NO_PFN) {
+			WRITE_ONCE(pc->cursor, line);
+			return pfn;
+		}
+		hint_recheck(HINT_ANY, line);
+	}
+	line = hint_next(HINT_LINE, pc->arena_first, pc->arena_end);
+	if (line == pc->arena_end || line_node[line] != line_node[pc->arena_first] || !line_split(line))
+		return NO_PFN;
+	WRITE_ONCE(pc->cursor, line);
+	return refill_from_line(line, order);
+}
+
+u64 page_flush_cpu(void)
+{
+	u64 n = 0;
+
+	for (unsigned int i = 0; i < NR_PRIVATE; i++) {
+		u64 v = this_cpu_read64(page_cpu.private[i]);
+
+		while (v)
+			if (this_cpu_cmpxchg64(&page_cpu.private[i], &v, 0)) {
+				if ((u32)v)
+					word_give(v >> 32, (u32)v);
+				n += popcount32((u32)v);
+				v = 0;
+			}
+	}
+	return n;
+}
+
+/* -------------------------------------------------------------- allocation */
+
+static u64 take_once(gfp_t gfp, int nid, unsigned int order, bool local)
+{
+	u64 pfn = NO_PFN;
+
+	if (order <= WORD_SHIFT && local && !mm_tight)
+		pfn = private_refill(order);
+	if (pfn == NO_PFN)
+		pfn = take_nearest(nid, order, gfp & __GFP_THISNODE);
+	return pfn;
+}
+
+/* While we look at one line, a block may be freed in one that we have passed: if
+ * there is any now, look again. */
+static u64 take_any(int nid, unsigned int order)
+{
+	for (unsigned int i = 0; i < LOOK_TRIES; i++) {
+		u64 pfn = take_last_look(nid, order);
+
+		if (pfn != NO_PFN || !page_find_free(order, nid))
+			return pfn;
+	}
+	return NO_PFN;
+}
+
+static __noinline u64 take_slow(gfp_t gfp, int nid, unsigned int order, bool local)
+{
+	int strict = gfp & __GFP_THISNODE ? nid : -1;
+	u64 pfn = take_once(gfp, nid, order, local);
+
+	if (pfn == NO_PFN)
+		pfn = take_any(strict, order);
+	for (unsigned int i = 0; pfn == NO_PFN && i < RECLAIM_TRIES; i++) {
+		bool got = reclaim();
+
+		pfn = take_any(strict, order);
+		if (!got)
+			break;
+	}
+	if (pfn == NO_PFN && reclaim_wait(gfp))
+		pfn = take_any(strict, order);
+	return pfn;
+}
+
+void count_failure(unsigned int order, int nid)
+{
+	this_cpu_add64(mm_fail_counts.failures, 1);
+	if (page_find_free(order, nid))
+		this_cpu_add64(mm_fail_counts.spurious, 1);
+}
+
+static __always_inline struct page *page_taken(u64 pfn, unsigned int order, u32 refcount, enum page_type type)
+{
+	struct page *page = pfn_page(pfn);
+
+	this_cpu_add64(page_cpu.allocated[type], 1UL << order);
+	page->refcount = refcount;
+	page->order = (u8)order;
+	page->type = (u8)type;
+	return page;
+}
+
+struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_type type)
+{
+	bool local = nid == NUMA_NO_NODE;
+	u64 pfn = local ? private_get(order) : NO_PFN;
+
+	if (pfn == NO_PFN)
+		pfn = take_once(gfp, local ? cpu_to_node(smp_processor_id()) : nid, order, local);
+	return pfn == NO_PFN ? NULL : page_taken(pfn, order, 0, type);
+}
+
+struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, enum page_type type)
+{
+	bool local = nid == NUMA_NO_NODE;
+	u64 pfn = NO_PFN;
+
+	if (likely(order <= WORD_SHIFT && local))
+		pfn = private_get(order);
+	if (unlikely(pfn == NO_PFN)) {
+		pfn = take_slow(gfp, local ? cpu_to_node(smp_processor_id()) : nid, order, local);
+		if (unlikely(pfn == NO_PFN))
+			return NULL;
+	}
+	return page_taken(pfn, order, refcount, type);
+}
+
+/* Each word at once free for all. */
+static bool give_words(u64 w, u64 n)
+{
+	bool ok = true;
+
+	for (u64 i = 0; i < n; i++)
+		ok &= word_give(w + i, (u32)WORD_FULL);
+	return ok;
+}
+
+static bool give_block(u64 pfn, unsigned int order)
+{
+	u64 w = pfn >> WORD_SHIFT;
+
+	if (order < WORD_SHIFT)
+		return word_give(w, run_mask(order) << (pfn & (WORD_PAGES - 1)));
+	if (order == LINE_SHIFT)
+		return line_give(pfn >> LINE_SHIFT);
+	return give_words(w, 1UL << (order - WORD_SHIFT));
+}
+
+/* Type first: once the pages are free, the descriptor is another's. */
+void page_free_block(struct page *page, unsigned int order, enum page_type type)
+{
+	u64 pfn = page_pfn(page);
+	bool twice = false;
+
+	WRITE_ONCE(page->type, PT_NONE);
+	WRITE_ONCE(page->refcount, 0);
+	barrier();
+	if (likely(order <= WORD_SHIFT) && private_put(pfn, order, &twice))
+		;
+	else
+		twice = !give_block(pfn, order);
+	if (unlikely(twice)) {
+		mm_report("free_pages", pfn_addr(pfn), "order %u: pages were free already", order);
+		return;
+	}
+	this_cpu_add64(page_cpu.allocated[type], -(1UL << order));
+	if (unlikely(mm_tight))
+		tight_check();
+}
+
+int page_home_node(void)
+{
+	return (int)this_cpu_read64(page_cpu.home_node);
+}
+
+/* -------------------------------------------------------------------- boot */
+
+/* The node whose memory a CPU uses: its own, or the nearest that has any. */
+static int memory_node(unsigned int cpu)
+{
+	for (unsigned int i = 0; i < arch_nr_nodes(); i++) {
+		int nid = nearest_node(arch_cpu_node(cpu), i);
+
+		for (u64 l = 0; l < nr_lines; l++)
+			if (line_node[l] == nid)
+				return nid;
+	}
+	return 0;
+}
+
+static u64 lines_of(int nid)
+{
+	u64 n = 0;
+
+	for (u64 l = 0; l < nr_lines; l++)
+		n += line_node[l] == nid;
+	return n;
+}
+
+/* The line before which `count` lines of the node lie, even for order 10. */
+static u64 nth_line(int nid, u64 count)
+{
+	u64 l = 0;
+
+	for (; l < nr_lines && count; l++)
+		count -= line_node[l] == nid;
+	return l & ~1UL;
+}
+
+/* Each CPU an equal share of the lines of its node, in CPU order. */
+void page_alloc_init(void)
+{
+	unsigned int n = arch_nr_cpus_found(), sharing[MAX_NUMNODES] = { 0 }, nth[MAX_NUMNODES] = { 0 };
+
+	for (unsigned int c = 0; c < n; c++)
+		sharing[memory_node(c)]++;
+	for (unsigned int c = 0; c < n; c++) {
+		struct page_cpu *pc = per_cpu_ptr(page_cpu, c);
+		int nid = memory_node(c);
+		u64 lines = lines_of(nid), i = nth[nid]++;
+
+		pc->arena_first = nth_line(nid, lines * i / sharing[nid]);
+		while (pc->arena_first < nr_lines && line_node[pc->arena_first] != nid)
+			pc->arena_first++;
+		pc->arena_end = i + 1 == sharing[nid] ? nr_lines :
+				nth_line(nid, lines * (i + 1) / sharing[nid]);
+		if (pc->arena_end <= pc->arena_first)
+			pc->arena_end = pc->arena_first + 1; /* more CPUs than lines: they share */
+		pc->cursor = pc->arena_first;
+		pc->home_node = (u64)nid;
+	}
+}

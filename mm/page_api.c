@@ -1,0 +1,195 @@
+/*
+ * page_api.c - the public calls of gfp.h: arguments checked, references counted.
+ *
+ * A bad call is reported and has no effect (report.c). All functions: any
+ * context; the forms without _nolock differ only in that they may wait for other
+ * CPUs to give back what they cache.
+ */
+#include "lib/string.h"
+#include "mm/internal.h"
+#include <anyctx/smp.h>
+
+/* -------------------------------------------------------------- allocation */
+
+static __noinline bool bad_alloc_args(const char *call, gfp_t gfp, int nid, unsigned int order)
+{
+	if (order > MAX_ORDER)
+		mm_report(call, NULL, "order %u is out of range (0 to %d)", order, MAX_ORDER);
+	else if (gfp & ~GFP_VALID_MASK)
+		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
+	else if (nid != NUMA_NO_NODE && (nid < 0 || nid >= (int)num_nodes()))
+		mm_report(call, NULL, "node %d is out of range (0 to %u)", nid, num_nodes() - 1);
+	else
+		return false;
+	return true;
+}
+
+static __always_inline struct page *alloc_checked(const char *call, gfp_t gfp, int nid,
+						  unsigned int order, u32 refcount)
+{
+	struct page *page;
+
+	if (unlikely(order > MAX_ORDER || gfp & ~GFP_VALID_MASK || nid != NUMA_NO_NODE) &&
+	    bad_alloc_args(call, gfp, nid, order))
+		return NULL;
+	page = page_alloc(gfp, nid, order, refcount, PT_BLOCK);
+	if (unlikely(!page))
+		count_failure(order, gfp & __GFP_THISNODE ? nid : -1);
+	else if (unlikely(gfp & __GFP_ZERO))
+		memset(page_address(page), 0, PAGE_SIZE << order);
+	return page;
+}
+
+struct page *alloc_pages(gfp_t gfp, unsigned int order)
+{
+	return alloc_checked("alloc_pages", gfp, NUMA_NO_NODE, order, 1);
+}
+
+struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
+{
+	return alloc_checked("alloc_pages_node", gfp, nid, order, 1);
+}
+
+struct page *alloc_pages_nolock(gfp_t gfp, int nid, unsigned int order)
+{
+	return alloc_checked("alloc_pages_nolock", gfp & ~__GFP_RECLAIM, nid, order, 1);
+}
+
+struct page *alloc_frozen_pages_nolock(gfp_t gfp, int nid, unsigned int order)
+{
+	return alloc_checked("alloc_frozen_pages_nolock", gfp & ~__GFP_RECLAIM, nid, order, 0);
+}
+
+/* ----------------------------------------------------------------- freeing */
+
+/* Is page a descriptor of managed memory at all? */
+static bool bad_descriptor(const struct page *page)
+{
+	u64 off = (u64)page - (u64)vmemmap;
+
+	return off % sizeof(*page) || off / sizeof(*page) >= max_pfn;
+}
+
+static __noinline void report_block(const char *call, struct page *page, unsigned int order)
+{
+	const void *addr = page_address(page);
+
+	if (order > MAX_ORDER)
+		mm_report(call, addr, "order %u is out of range (0 to %d)", order, MAX_ORDER);
+	else if (page->type == PT_NONE)
+		mm_report(call, addr, "order %u: not the head of an allocated block (double free, or the middle of one)",
+			  order);
+	else if (page->type == PT_SLAB)
+		mm_report(call, addr, "order %u: a page of slab cache %s", order,
+			  caches[page->cpu_off / sizeof(struct cache_cpu)].name);
+	else
+		mm_report(call, addr, "order %u: the block was allocated with order %u", order, page->order);
+}
+
+/* Check a block that is to be freed; true if it is one of this order. */
+static __always_inline bool good_block(const char *call, struct page *page, unsigned int order)
+{
+	u8 type;
+
+	if (unlikely(bad_descriptor(page))) {
+		mm_report(call, page, "not a page descriptor");
+		return false;
+	}
+	type = READ_ONCE(page->type);
+	if (likely((type == PT_BLOCK || type == PT_LARGE) && page->order == order))
+		return true;
+	report_block(call, page, order);
+	return false;
+}
+
+/* Drop a reference; true: it was the last. The only holder needs no lock. */
+static __always_inline bool ref_drop(const char *call, struct page *page)
+{
+	u32 n = __atomic_load_n(&page->refcount, __ATOMIC_ACQUIRE);
+
+	if (likely(n == 1))
+		return true;
+	while (n)
+		if (__atomic_compare_exchange_n(&page->refcount, &n, n - 1, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE))
+			return n == 1;
+	mm_report(call, page_address(page), "reference count is 0 (a frozen block, or freed twice)");
+	return false;
+}
+
+static __always_inline void free_checked(const char *call, struct page *page, unsigned int order)
+{
+	if (unlikely(!page))
+		return;
+	if (good_block(call, page, order) && ref_drop(call, page))
+		page_free_block(page, order, (enum page_type)page->type);
+}
+
+void page_free_checked(const char *call, struct page *page, unsigned int order)
+{
+	free_checked(call, page, order);
+}
+
+void free_pages(struct page *page, unsigned int order)
+{
+	free_checked("free_pages", page, order);
+}
+
+void free_pages_nolock(struct page *page, unsigned int order)
+{
+	free_checked("free_pages_nolock", page, order);
+}
+
+void free_frozen_pages(struct page *page, unsigned int order)
+{
+	if (!page || !good_block("free_frozen_pages", page, order))
+		return;
+	if (READ_ONCE(page->refcount)) {
+		mm_report("free_frozen_pages", page_address(page), "reference count is %u, not 0",
+			  page->refcount);
+		return;
+	}
+	page_free_block(page, order, (enum page_type)page->type);
+}
+
+/* -------------------------------------------------------------- references */
+
+void get_page(struct page *page)
+{
+	if (bad_descriptor(page) || READ_ONCE(page->type) != PT_BLOCK || !READ_ONCE(page->refcount)) {
+		mm_report("get_page", page, "not the head of an allocated block with references");
+		return;
+	}
+	__atomic_fetch_add(&page->refcount, 1, __ATOMIC_ACQ_REL);
+}
+
+void put_page(struct page *page)
+{
+	if (bad_descriptor(page)) {
+		mm_report("put_page", page, "not a page descriptor");
+		return;
+	}
+	free_checked("put_page", page, READ_ONCE(page->order));
+}
+
+unsigned int page_ref_count(const struct page *page)
+{
+	return __atomic_load_n(&page->refcount, __ATOMIC_ACQUIRE);
+}
+
+/* ------------------------------------------------------------------ counts */
+
+u64 nr_free_pages(void)
+{
+	u64 n = 0;
+
+	for (unsigned int c = 0; c < num_online_cpus(); c++)
+		for (unsigned int t = 0; t < NR_PAGE_TYPES; t++)
+			n += READ_ONCE(per_cpu_ptr(page_cpu, c)->allocated[t]);
+	return managed_pages - n;
+}
+
+u64 nr_managed_pages(void)
+{
+	return managed_pages;
+}

@@ -1,0 +1,61 @@
+/*
+ * report.c - what the allocator says about a bad call.
+ *
+ * Policy: a bad free or a bad argument is reported with the call, the pointer,
+ * the CPU and the context, counted, and ignored: the call has no effect. With
+ * panic_on_bad_free=1 it is a panic. mm_report never touches what the pointer
+ * points to, takes no lock and may be called in any context.
+ */
+#include "kernel/cmdline.h"
+#include "kernel/context.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "lib/string.h"
+#include "mm/internal.h"
+#include "mm/mm.h"
+
+static s64 panic_on_bad_free;
+KPARAM_INT(panic_on_bad_free, "panic_on_bad_free", 0, 1, "1: a bad free is a panic; 0: reported and ignored");
+
+#define REPORTS_PRINTED 500
+
+static u64 reports;
+static bool quiet;
+/* Two texts by turns, so that a nested report does not tear the one being read. */
+static char last[2][200];
+static u32 last_turn;
+
+void mm_report(const char *call, const void *p, const char *fmt, ...)
+{
+	u64 n = __atomic_add_fetch(&reports, 1, __ATOMIC_SEQ_CST);
+	char what[128], *line = last[__atomic_add_fetch(&last_turn, 1, __ATOMIC_SEQ_CST) & 1];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	snprintf(line, sizeof(last[0]), "%s(%lx) on CPU %u in %s: %s", call, (u64)p,
+		 smp_processor_id(), context_name(current_context()), what);
+	if (panic_on_bad_free && !quiet)
+		panic("mm: bad call: %s", line);
+	if (quiet || n > REPORTS_PRINTED)
+		return;
+	printk("mm: bad call: %s\n", line);
+	if (n == REPORTS_PRINTED)
+		printk("mm: further reports are counted, not printed\n");
+}
+
+u64 mm_reports(void)
+{
+	return __atomic_load_n(&reports, __ATOMIC_SEQ_CST);
+}
+
+void mm_reports_quiet(bool q)
+{
+	quiet = q;
+}
+
+const char *mm_last_report(void)
+{
+	return last[last_turn & 1];
+}

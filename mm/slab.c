@@ -1,0 +1,240 @@
+/*
+ * slab.c - one slab: a block of pages cut into equal objects.
+ *
+ * Invariants. (1) The free objects of a slab are exactly those on the chain
+ * that its state word heads, and the word's count is the chain's length; objects
+ * in magazines and on deferral stacks count as not free here. (2) A slab with
+ * ON-LIST set is on one stack or in the hands of one call; with it clear it is
+ * on none and has no free object. (3) The state word changes only by one locked
+ * compare-and-swap with a new sequence, so a walker with an old view of the
+ * stacks or of the slab cannot change anything.
+ *
+ * All functions: any context, any CPU.
+ */
+#include "mm/internal.h"
+#include <anyctx/smp.h>
+
+u32 free_mark;
+
+static bool cas_state(struct page *head, u64 *old, u64 new)
+{
+	return __atomic_compare_exchange_n(&head->state, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+void *slab_object(const struct kmem_cache *s, const struct page *head, unsigned int idx)
+{
+	return (char *)pfn_addr(page_pfn(head)) + (u64)idx * s->stride;
+}
+
+int slab_index(const struct kmem_cache *s, const struct page *head, const void *p)
+{
+	u64 off = (u64)p - (u64)pfn_addr(page_pfn(head)), idx = off * s->recip >> 32;
+
+	return idx * s->stride == off && idx < slab_objects(s, head->order) ? (int)idx : -1;
+}
+
+/* ---------------------------------------------------------- making, freeing */
+
+static void set_mark(const struct kmem_cache *s, void *obj)
+{
+	WRITE_ONCE(*mark_of(obj, s->offset), free_mark);
+}
+
+static void set_link(const struct kmem_cache *s, void *obj, u32 next)
+{
+	WRITE_ONCE(*link_of(obj, s->offset), next);
+}
+
+static void construct_all(struct kmem_cache *s, struct page *head, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		void *obj = slab_object(s, head, i);
+
+		if (s->ctor)
+			s->ctor(obj);
+		set_mark(s, obj);
+	}
+}
+
+static void set_pages(struct kmem_cache *s, struct page *head, unsigned int order)
+{
+	for (unsigned int i = 0; i < 1u << order; i++) {
+		head[i].tail = (u8)i;
+		head[i].order = (u8)order;
+		head[i].cpu_off = (u16)CPU_OFF(s->id);
+		WRITE_ONCE(head[i].type, PT_SLAB);
+	}
+}
+
+static void clear_pages(struct page *head, unsigned int order)
+{
+	for (unsigned int i = 0; i < 1u << order; i++) {
+		WRITE_ONCE(head[i].cpu_off, 0);
+		WRITE_ONCE(head[i].type, PT_NONE);
+		head[i].tail = 0;
+	}
+}
+
+static struct page *slab_pages(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	struct page *head = NULL;
+
+	gfp &= ~(__GFP_ZERO | __GFP_RECLAIM);
+	if (s->order != s->min_order && !mm_tight)
+		head = page_alloc_light(gfp, nid, s->order, PT_SLAB);
+	return head ? head : page_alloc(gfp, nid, s->min_order, 0, PT_SLAB);
+}
+
+struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, unsigned int *n)
+{
+	struct page *head = slab_pages(s, gfp, nid);
+	unsigned int order;
+
+	if (!head)
+		return NULL;
+	order = head->order;
+	*n = slab_objects(s, order);
+	construct_all(s, head, *n);
+	__atomic_store_n(&head->state, make_state(load(&head->state), ST_NONE, 0, s->id, 0), __ATOMIC_RELEASE);
+	set_pages(s, head, order);
+	this_cpu_add64(cache_cpu[s->id].slabs, 1);
+	return head;
+}
+
+/* The commit is the swap of the state: the count is gone, nobody can take an
+ * object any more. */
+bool slab_release_if_empty(struct kmem_cache *s, struct page *head)
+{
+	unsigned int order = head->order;
+	u64 st = load(&head->state);
+
+	do {
+		if (ST_CACHE(st) != s->id || ST_FREE(st) != slab_objects(s, order))
+			return false;
+	} while (!cas_state(head, &st, make_state(st, ST_NONE, 0, 0, 0)));
+	clear_pages(head, order);
+	this_cpu_add64(cache_cpu[s->id].slabs, -1);
+	page_free_block(head, order, PT_SLAB);
+	return true;
+}
+
+/* ------------------------------------------------------------- taking objects */
+
+static void report_chain(struct kmem_cache *s, const struct page *head, const void *obj)
+{
+	mm_report("slab", obj, "free object of %s was written to; the free ones of its slab at %lx are isolated",
+		  s->name, (u64)pfn_addr(page_pfn(head)));
+}
+
+/* The index behind that of obj in its chain; -1: the chain has been written to. */
+static int link_next(const struct kmem_cache *s, const struct page *head, const void *obj)
+{
+	u32 next = READ_ONCE(*link_of(obj, s->offset));
+
+	if (READ_ONCE(*mark_of(obj, s->offset)) != free_mark)
+		return -1;
+	return next == ST_NONE || next < slab_objects(s, head->order) ? (int)next : -1;
+}
+
+void *slab_get_one(struct kmem_cache *s, struct page *head)
+{
+	for (;;) {
+		u64 st = load(&head->state);
+		void *obj;
+		int next;
+
+		if (ST_CACHE(st) != s->id || !ST_FREE(st))
+			return NULL;
+		obj = slab_object(s, head, ST_HEAD(st));
+		next = link_next(s, head, obj);
+		if (next < 0) {
+			/* Torn view or a broken chain? Only an unchanged state tells. */
+			if (cas(&head->state, st, make_state(st, ST_NONE, 0, s->id, st & ST_ONLIST))) {
+				report_chain(s, head, obj);
+				return NULL;
+			}
+			continue;
+		}
+		if (cas(&head->state, st, make_state(st, (u64)next, ST_FREE(st) - 1, s->id, st & ST_ONLIST)))
+			return obj;
+	}
+}
+
+unsigned int slab_get_all(struct kmem_cache *s, struct page *head, unsigned int *first)
+{
+	u64 st = load(&head->state);
+
+	while (!cas_state(head, &st, make_state(st, ST_NONE, 0, s->id, 0)))
+		;
+	*first = ST_HEAD(st);
+	return ST_FREE(st);
+}
+
+void *slab_chain_next(struct kmem_cache *s, struct page *head, unsigned int *idx)
+{
+	void *obj = slab_object(s, head, *idx);
+	int next = link_next(s, head, obj);
+
+	if (next < 0) {
+		report_chain(s, head, obj);
+		return NULL;
+	}
+	*idx = (unsigned int)next;
+	return obj;
+}
+
+/* ------------------------------------------------------------- giving objects */
+
+/* Chain objs[0..n-1], all of this slab; returns the first one's index. */
+static u32 chain(struct kmem_cache *s, struct page *head, void *const *objs, unsigned int n)
+{
+	for (unsigned int i = 0; i + 1 < n; i++)
+		set_link(s, objs[i], (u32)slab_index(s, head, objs[i + 1]));
+	return (u32)slab_index(s, head, objs[0]);
+}
+
+/* After the state word changed from st: the slab goes on a stack if it was on none. */
+static void list_after_put(struct kmem_cache *s, struct page *head, u64 st, unsigned int nfree,
+			   unsigned int objects)
+{
+	int nid = page_to_nid(head);
+
+	if (!(st & ST_ONLIST))
+		partial_push(s, head);
+	if (nfree == objects)
+		partial_count_empty(s, nid);
+}
+
+void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n)
+{
+	struct page *head = obj_slab(objs[0]);
+	unsigned int objects = slab_objects(s, head->order), slot = hand_open(head);
+	u32 first = chain(s, head, objs, n);
+	u64 st = load(&head->state);
+
+	do {
+		if (ST_CACHE(st) != s->id || ST_FREE(st) + n > objects) {
+			hand_close(slot);
+			mm_report("free", objs[0], "double free: all objects of its slab (%s) are free", s->name);
+			return;
+		}
+		set_link(s, objs[n - 1], ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
+	} while (!cas_state(head, &st, make_state(st, first, ST_FREE(st) + n, s->id, ST_ONLIST)));
+	list_after_put(s, head, st, ST_FREE(st) + n, objects);
+	hand_close(slot);
+}
+
+void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n)
+{
+	unsigned int slot;
+
+	if (from == n)
+		return;
+	for (unsigned int i = from; i < n; i++)
+		set_link(s, slab_object(s, head, i), i + 1 < n ? i + 1 : (u32)ST_NONE);
+	slot = hand_open(head);
+	__atomic_store_n(&head->state, make_state(load(&head->state), from, n - from, s->id, ST_ONLIST),
+			 __ATOMIC_SEQ_CST);
+	partial_push(s, head);
+	hand_close(slot);
+}
