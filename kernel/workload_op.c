@@ -14,7 +14,8 @@
  * numbers. `busy` keeps out an NMI that nests in it, which takes the next worker, or
  * does nothing. An interrupt or NMI that comes sooner after the last one's work than
  * that took does nothing either, so no context takes more than half of its CPU, and
- * whatever their rate the others go on.
+ * whatever their rate the others go on. (They get a millisecond at the most: what took
+ * longer is likely to have been put aside by an emulator's host.)
  */
 #include "kernel/workload_op.h"
 #include <anyctx/smp.h>
@@ -30,7 +31,8 @@
 #define DEPTHS 2
 #define NMI_BATCH 16
 #define IRQ_BATCH 4
-#define MOMENT_NS 2000000
+#define REST_NS 1000000   /* for the others after a batch, at most */
+#define MOMENT_NS 2000000 /* see count_null */
 /* One thread operation in so many ... */
 #define BREAK_EVERY 64    /* comes after a breakpoint; so does one batch in NMIs */
 #define IRQS_OFF_EVERY 16 /* runs with interrupts off */
@@ -41,7 +43,7 @@
 
 struct worker {
 	u64 busy;
-	u64 end_ns, took_ns; /* of the last batch */
+	u64 end_ns, rest_ns; /* of the last batch; how long the others come first then */
 	struct rng rng;
 	struct op_counts n;
 };
@@ -202,14 +204,14 @@ static void batch(enum context c, unsigned int n)
 
 	if (!w)
 		return;
-	if (now - w->end_ns >= w->took_ns) {
+	if (now - w->end_ns >= w->rest_ns) {
 		/* Its IRET lets the next NMI in, into the middle of this one. */
 		if (c == CTX_NMI && !rng_below(&w->rng, BREAK_EVERY))
 			breakpoint();
 		while (n--)
 			operate(w, c, false);
 		w->end_ns = arch_ns();
-		w->took_ns = w->end_ns - now;
+		w->rest_ns = w->end_ns - now < REST_NS ? w->end_ns - now : REST_NS;
 	}
 	worker_leave(w);
 }
