@@ -132,7 +132,7 @@ void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 	if (!obj && reclaim_wait(gfp))
 		obj = alloc_try(s, gfp, nid);
 	if (!obj)
-		count_failure(s->min_order, gfp & __GFP_THISNODE ? nid : -1);
+		count_failure();
 	return taken(s, obj);
 }
 

@@ -192,8 +192,9 @@ bool page_find_free(unsigned int order, int nid);
 int page_home_node(void);
 /* Give back this CPU's private pages; how many. Any context. */
 u64 page_flush_cpu(void);
-/* An allocation ends with NULL: count it, and whether a block was free after all. */
-void count_failure(unsigned int order, int nid);
+/* An allocation ends with NULL: count it. (Whether a block was free is judged where
+ * it was looked for.) */
+void count_failure(void);
 /* Checked free of a block; call is the public name for the report. */
 void page_free_checked(const char *call, struct page *page, unsigned int order);
 

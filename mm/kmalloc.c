@@ -64,7 +64,7 @@ static __noinline void *alloc_large(const char *call, size_t size, gfp_t gfp, in
 	order = size_order(size);
 	page = page_alloc(gfp, nid, order, 1, PT_LARGE);
 	if (unlikely(!page)) {
-		count_failure(order, gfp & __GFP_THISNODE ? nid : -1);
+		count_failure();
 		return NULL;
 	}
 	if (gfp & __GFP_ZERO)

@@ -20,7 +20,7 @@ DEFINE_PER_CPU(struct page_cpu, page_cpu);
 DEFINE_PER_CPU(struct mm_fail_counts, mm_fail_counts);
 
 #define RECLAIM_TRIES 8
-#define LOOK_TRIES 4
+#define LOOK_TRIES 16
 
 /* ------------------------------------------------------- the private pages */
 
@@ -143,16 +143,21 @@ static u64 take_once(gfp_t gfp, int nid, unsigned int order, bool local)
 	return pfn;
 }
 
-/* While we look at one line, a block may be freed in one that we have passed: if
- * there is any now, look again. */
-static u64 take_any(int nid, unsigned int order)
+/*
+ * While we look at one line, a block may be freed in one that we have passed: if
+ * there is any now, look again. *missed: there was one after each of the looks. To
+ * judge later than here would be unjust: by then another may have been freed.
+ */
+static u64 take_any(int nid, unsigned int order, bool *missed)
 {
+	*missed = false;
 	for (unsigned int i = 0; i < LOOK_TRIES; i++) {
 		u64 pfn = take_last_look(nid, order);
 
 		if (pfn != NO_PFN || !page_find_free(order, nid))
 			return pfn;
 	}
+	*missed = true;
 	return NO_PFN;
 }
 
@@ -160,26 +165,27 @@ static __noinline u64 take_slow(gfp_t gfp, int nid, unsigned int order, bool loc
 {
 	int strict = gfp & __GFP_THISNODE ? nid : -1;
 	u64 pfn = take_once(gfp, nid, order, local);
+	bool missed = false;
 
 	if (pfn == NO_PFN)
-		pfn = take_any(strict, order);
+		pfn = take_any(strict, order, &missed);
 	for (unsigned int i = 0; pfn == NO_PFN && i < RECLAIM_TRIES; i++) {
 		bool got = reclaim();
 
-		pfn = take_any(strict, order);
+		pfn = take_any(strict, order, &missed);
 		if (!got)
 			break;
 	}
 	if (pfn == NO_PFN && reclaim_wait(gfp))
-		pfn = take_any(strict, order);
+		pfn = take_any(strict, order, &missed);
+	if (pfn == NO_PFN && missed)
+		this_cpu_add64(mm_fail_counts.spurious, 1);
 	return pfn;
 }
 
-void count_failure(unsigned int order, int nid)
+void count_failure(void)
 {
 	this_cpu_add64(mm_fail_counts.failures, 1);
-	if (page_find_free(order, nid))
-		this_cpu_add64(mm_fail_counts.spurious, 1);
 }
 
 static __always_inline struct page *page_taken(u64 pfn, unsigned int order, u32 refcount, enum page_type type)

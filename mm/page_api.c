@@ -34,7 +34,7 @@ static __always_inline struct page *alloc_checked(const char *call, gfp_t gfp, i
 		return NULL;
 	page = page_alloc(gfp, nid, order, refcount, PT_BLOCK);
 	if (unlikely(!page))
-		count_failure(order, gfp & __GFP_THISNODE ? nid : -1);
+		count_failure();
 	else if (unlikely(gfp & __GFP_ZERO))
 		memset(page_address(page), 0, PAGE_SIZE << order);
 	return page;
