@@ -163,7 +163,7 @@ static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *o
 	for (u32 n = ST_FREE(st); n && idx < slab_objects(s, head->order); n--) {
 		if (slab_object(s, head, idx) == obj)
 			return true;
-		idx = READ_ONCE(*link_of(slab_object(s, head, idx), s->offset));
+		idx = link_get(slab_object(s, head, idx), s->offset);
 	}
 	return false;
 }
@@ -179,11 +179,11 @@ static bool object_is_free(struct kmem_cache *s, const void *obj)
 }
 
 /* The lists change while we walk, so one look is not enough for a no. */
-bool freed_twice(const char *call, struct kmem_cache *s, void *obj)
+bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 {
 	for (int i = 0; i < 3; i++)
 		if (object_is_free(s, obj)) {
-			mm_report(call, obj, "double free of an object of %s", s->name);
+			mm_report(call, obj, "an object of %s that is free already (double free)", s->name);
 			return true;
 		}
 	return false;

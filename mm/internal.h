@@ -30,6 +30,9 @@ static inline u64 load(const u64 *p)
 	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
 
+/* Flags that make no difference where memory is at hand. */
+#define GFP_PLAIN (__GFP_THISNODE | __GFP_NOWARN | __GFP_HIGH | __GFP_RECLAIM)
+
 /* What a page descriptor stands for. */
 enum page_type {
 	PT_NONE = 0, /* free, unmanaged, or the tail of a block */
@@ -48,12 +51,22 @@ struct page {
 	u64 state;    /* head of a slab: the state word; its sequence survives the slab */
 	u32 next;     /* slab: frame number of the next on a stack of slabs */
 	u32 refcount; /* block: references; 0 is frozen */
-	u16 cpu_off;  /* slab: where its cache's struct cache_cpu is in cache_cpu[]; else 0 */
-	u8 type;      /* enum page_type */
-	u8 order;     /* of the block or slab */
-	u8 tail;      /* slab: pages from its head */
-	u8 unused[3];
+	union {
+		struct {
+			u16 cpu_off; /* slab: where its cache's struct cache_cpu is in cache_cpu[]; else 0 */
+			u8 type;     /* enum page_type */
+			u8 order;    /* of the block or slab */
+			u8 tail;     /* slab: pages from its head */
+			u8 unused[3];
+		};
+		u64 kind; /* the same in one word; block_kind() for a block */
+	};
 };
+
+static __always_inline u64 block_kind(enum page_type type, unsigned int order)
+{
+	return (u64)type << 16 | (u64)order << 24;
+}
 
 /* The descriptors, in frame order; linker.ld places them, memmap.c maps them. */
 extern struct page vmemmap[];
@@ -137,13 +150,23 @@ bool words_look_full(u64 first, u64 n);
 u32 word_take_all(u64 w, unsigned int order);
 /* Give pages back; false, and nothing done, if one of them was free already. */
 bool word_give(u64 w, u32 mask);
+/* The same with n whole words, each by itself. */
+bool words_give(u64 w, u64 n);
 /* Take n whole words from w, n a power of two and at least 2. */
 bool words_take(u64 w, u64 n, bool force);
 /* The free map of a word as it stands now, holds resolved. 0 in a line that is
  * not split. */
 u32 word_peek(u64 w);
 /* The first aligned run of 2^order ones (order <= 5) in map, or -1. */
-int find_run(u32 map, unsigned int order);
+static inline int find_run(u32 map, unsigned int order)
+{
+	static const u32 aligned[] = { 0x55555555, 0x11111111, 0x01010101, 0x00010001, 0x00000001 };
+
+	for (unsigned int k = 0; k < order; k++)
+		map &= map >> (1u << k) & aligned[k];
+	return map ? __builtin_ctz(map) : -1;
+}
+
 
 /* The whole line as one block of order 9. */
 bool line_take(u64 line, bool force);
@@ -188,6 +211,8 @@ struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_
 void page_free_block(struct page *page, unsigned int order, enum page_type type);
 /* Is there a free block of this order (on node nid, or -1) now? Looks at all. */
 bool page_find_free(unsigned int order, int nid);
+/* After a free while memory is tight. */
+void page_freed_tight(void);
 /* The node whose memory this CPU takes first. */
 int page_home_node(void);
 /* Give back this CPU's private pages; how many. Any context. */
@@ -204,7 +229,8 @@ void page_free_checked(const char *call, struct page *page, unsigned int order);
 struct page_cpu {
 	u64 private[NR_PRIVATE];
 	u64 allocated[NR_PAGE_TYPES]; /* pages taken minus pages given back, on this CPU */
-	u64 cursor; /* the line where the last search ended */
+	u64 cursor;     /* the line where the last search ended */
+	u64 line_given; /* the line that was last given back whole */
 	u64 arena_first, arena_end; /* lines searched first */
 	u64 home_node;              /* theirs */
 };
@@ -278,7 +304,8 @@ extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
  * slab's chain (low half; of no meaning in a magazine) and a mark (high half), a
  * secret of this boot. An allocated one's mark is cleared. So a free that finds
  * the mark is a double free, or one chance in 2^32; a chain without it has been
- * written to.
+ * written to. The index is kept as its difference from the mark, so that no small
+ * number written over it is taken for one.
  *
  * State word, in the head page of a slab: head index 10 | free count 10 | cache
  * id 10 | on-list 1 | sequence 33. Written by anyone, with one locked cmpxchg.
@@ -292,9 +319,14 @@ static __always_inline u32 *mark_of(const void *obj, u32 offset)
 	return (u32 *)((char *)obj + offset + 4);
 }
 
-static __always_inline u32 *link_of(const void *obj, u32 offset)
+static __always_inline u32 link_get(const void *obj, u32 offset)
 {
-	return (u32 *)((char *)obj + offset);
+	return READ_ONCE(*(u32 *)((char *)obj + offset)) ^ free_mark;
+}
+
+static __always_inline void link_set(void *obj, u32 offset, u32 next)
+{
+	WRITE_ONCE(*(u32 *)((char *)obj + offset), next ^ free_mark);
 }
 
 #define ST_NONE 1023UL /* head index: no free object */
@@ -378,7 +410,7 @@ void cache_free_slow(struct kmem_cache *s, void *obj);
 /* Anything but the common case: any pointer at all. */
 void free_uncommon(const char *call, const void *p);
 /* obj is marked as free: is it? Then it has been reported. */
-bool freed_twice(const char *call, struct kmem_cache *s, void *obj);
+bool freed_twice(const char *call, struct kmem_cache *s, const void *obj);
 
 /* cache.c */
 void cache_init(void);

@@ -105,9 +105,6 @@ static __noinline void *alloc_uncommon(const char *call, size_t size, gfp_t gfp,
 	return obj;
 }
 
-/* Flags that make no difference where an object is at hand. */
-#define GFP_PLAIN (__GFP_THISNODE | __GFP_NOWARN | __GFP_HIGH | __GFP_RECLAIM)
-
 static __always_inline void *alloc_size(const char *call, size_t size, gfp_t gfp, int nid)
 {
 	void *obj = NULL;
@@ -149,7 +146,8 @@ void kfree_nolock(const void *p)
 		free_uncommon("kfree_nolock", p);
 }
 
-size_t ksize(const void *p)
+/* What may be used at p, for that call; 0: nothing, and reported if it should be. */
+static size_t usable_size(const char *call, const void *p)
 {
 	u64 pfn = addr_pfn(p);
 	struct page *page = pfn_page(pfn);
@@ -157,20 +155,28 @@ size_t ksize(const void *p)
 	if (ZERO_OR_NULL_PTR(p))
 		return 0;
 	if (pfn < max_pfn && page->type == PT_SLAB) {
-		const struct kmem_cache *s = &caches[page->cpu_off / sizeof(struct cache_cpu)];
+		struct kmem_cache *s = &caches[page->cpu_off / sizeof(struct cache_cpu)];
 
-		if (slab_index(s, slab_head(page), p) >= 0)
+		if (slab_index(s, slab_head(page), p) >= 0) {
+			if (READ_ONCE(*mark_of(p, s->offset)) == free_mark && freed_twice(call, s, p))
+				return 0;
 			return s->size;
+		}
 	} else if (pfn < max_pfn && page->type != PT_NONE && !((u64)p & ~PAGE_MASK)) {
 		return PAGE_SIZE << page->order;
 	}
-	mm_report("ksize", p, "not an allocated object");
+	mm_report(call, p, "not an allocated object");
 	return 0;
+}
+
+size_t ksize(const void *p)
+{
+	return usable_size("ksize", p);
 }
 
 void *krealloc(void *p, size_t size, gfp_t gfp)
 {
-	size_t had = ksize(p);
+	size_t had = usable_size("krealloc", p);
 	void *new;
 
 	if (ZERO_OR_NULL_PTR(p))

@@ -8,11 +8,12 @@
  * to say: the same value always means the same free pages, so it needs no
  * sequence number.
  *
- * While memory is tight nobody has private pages. All functions: any context.
+ * While memory is tight nobody has private pages. The short ways are in
+ * page_fast.h. All functions: any context.
  */
 #include "kernel/panic.h"
 #include "lib/bits.h"
-#include "mm/internal.h"
+#include "mm/page_fast.h"
 #include "mm/search.h"
 #include <anyctx/smp.h>
 
@@ -23,39 +24,6 @@ DEFINE_PER_CPU(struct mm_fail_counts, mm_fail_counts);
 #define LOOK_TRIES 16
 
 /* ------------------------------------------------------- the private pages */
-
-static __always_inline u64 *private_word(unsigned int order)
-{
-	return &page_cpu.private[order != 0];
-}
-
-static __always_inline u64 private_get(unsigned int order)
-{
-	u64 *private = private_word(order), v = this_cpu_read64(*private);
-
-	for (;;) {
-		int bit = order ? find_run((u32)v, order) : (u32)v ? __builtin_ctz((u32)v) : -1;
-
-		if (unlikely(bit < 0))
-			return NO_PFN;
-		if (likely(this_cpu_cmpxchg64(private, &v, v & ~((u64)run_mask(order) << bit))))
-			return (v >> 32 << WORD_SHIFT) + (u64)bit;
-	}
-}
-
-/* True if the block is of the private word and went there; *twice: it was there. */
-static __always_inline bool private_put(u64 pfn, unsigned int order, bool *twice)
-{
-	u64 *private = private_word(order), v = this_cpu_read64(*private);
-	u64 bits = (u64)run_mask(order) << (pfn & (WORD_PAGES - 1));
-
-	while (v >> 32 == pfn >> WORD_SHIFT && v) {
-		*twice = v & bits;
-		if (*twice || likely(this_cpu_cmpxchg64(private, &v, v | bits)))
-			return true;
-	}
-	return false;
-}
 
 /* This word's pages become the private ones; those there were go back. */
 static void private_set(unsigned int order, u64 w, u32 map)
@@ -132,12 +100,23 @@ u64 page_flush_cpu(void)
 
 /* -------------------------------------------------------------- allocation */
 
+/* The line that this CPU has just given back is the likeliest to be free. */
+static u64 take_line_given(int nid)
+{
+	u64 line = this_cpu_read64(page_cpu.line_given);
+
+	return line_node[line] == nid && line_peek(line) == LINE_FREE && line_take(line, false) ?
+	       line << LINE_SHIFT : NO_PFN;
+}
+
 static u64 take_once(gfp_t gfp, int nid, unsigned int order, bool local)
 {
 	u64 pfn = NO_PFN;
 
 	if (order <= WORD_SHIFT && local && !mm_tight)
 		pfn = private_refill(order);
+	if (order == LINE_SHIFT)
+		pfn = take_line_given(nid);
 	if (pfn == NO_PFN)
 		pfn = take_nearest(nid, order, gfp & __GFP_THISNODE);
 	return pfn;
@@ -188,50 +167,30 @@ void count_failure(void)
 	this_cpu_add64(mm_fail_counts.failures, 1);
 }
 
-static __always_inline struct page *page_taken(u64 pfn, unsigned int order, u32 refcount, enum page_type type)
-{
-	struct page *page = pfn_page(pfn);
-
-	this_cpu_add64(page_cpu.allocated[type], 1UL << order);
-	page->refcount = refcount;
-	page->order = (u8)order;
-	page->type = (u8)type;
-	return page;
-}
-
 struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_type type)
 {
 	bool local = nid == NUMA_NO_NODE;
-	u64 pfn = local ? private_get(order) : NO_PFN;
+	struct page *page = local ? private_page(order, 0, type) : NULL;
+	u64 pfn;
 
-	if (pfn == NO_PFN)
-		pfn = take_once(gfp, local ? cpu_to_node(smp_processor_id()) : nid, order, local);
+	if (likely(page))
+		return page;
+	pfn = take_once(gfp, local ? page_home_node() : nid, order, local);
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, 0, type);
 }
 
 struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, enum page_type type)
 {
 	bool local = nid == NUMA_NO_NODE;
-	u64 pfn = NO_PFN;
+	struct page *page = NULL;
+	u64 pfn;
 
-	if (likely(order <= WORD_SHIFT && local))
-		pfn = private_get(order);
-	if (unlikely(pfn == NO_PFN)) {
-		pfn = take_slow(gfp, local ? cpu_to_node(smp_processor_id()) : nid, order, local);
-		if (unlikely(pfn == NO_PFN))
-			return NULL;
-	}
-	return page_taken(pfn, order, refcount, type);
-}
-
-/* Each word at once free for all. */
-static bool give_words(u64 w, u64 n)
-{
-	bool ok = true;
-
-	for (u64 i = 0; i < n; i++)
-		ok &= word_give(w + i, (u32)WORD_FULL);
-	return ok;
+	if (order <= WORD_SHIFT && local)
+		page = private_page(order, refcount, type);
+	if (page)
+		return page;
+	pfn = take_slow(gfp, local ? page_home_node() : nid, order, local);
+	return pfn == NO_PFN ? NULL : page_taken(pfn, order, refcount, type);
 }
 
 static bool give_block(u64 pfn, unsigned int order)
@@ -240,31 +199,37 @@ static bool give_block(u64 pfn, unsigned int order)
 
 	if (order < WORD_SHIFT)
 		return word_give(w, run_mask(order) << (pfn & (WORD_PAGES - 1)));
-	if (order == LINE_SHIFT)
-		return line_give(pfn >> LINE_SHIFT);
-	return give_words(w, 1UL << (order - WORD_SHIFT));
+	if (order != LINE_SHIFT)
+		return words_give(w, 1UL << (order - WORD_SHIFT));
+	if (!line_give(pfn >> LINE_SHIFT))
+		return false;
+	this_cpu_write64(page_cpu.line_given, pfn >> LINE_SHIFT);
+	return true;
 }
 
-/* Type first: once the pages are free, the descriptor is another's. */
 void page_free_block(struct page *page, unsigned int order, enum page_type type)
 {
 	u64 pfn = page_pfn(page);
-	bool twice = false;
+	enum put put = PUT_ELSEWHERE;
 
-	WRITE_ONCE(page->type, PT_NONE);
-	WRITE_ONCE(page->refcount, 0);
-	barrier();
-	if (likely(order <= WORD_SHIFT) && private_put(pfn, order, &twice))
-		;
-	else
-		twice = !give_block(pfn, order);
-	if (unlikely(twice)) {
+	page_given(page, order, type);
+	if (order <= WORD_SHIFT)
+		put = private_put(pfn, order);
+	if (put == PUT_ELSEWHERE && give_block(pfn, order))
+		put = PUT_DONE;
+	if (unlikely(put != PUT_DONE)) {
+		this_cpu_add64(page_cpu.allocated[type], 1UL << order);
 		mm_report("free_pages", pfn_addr(pfn), "order %u: pages were free already", order);
-		return;
 	}
-	this_cpu_add64(page_cpu.allocated[type], -(1UL << order));
 	if (unlikely(mm_tight))
-		tight_check();
+		page_freed_tight();
+}
+
+/* Nobody keeps pages now; and it may be over. */
+void page_freed_tight(void)
+{
+	page_flush_cpu();
+	tight_check();
 }
 
 int page_home_node(void)

@@ -6,7 +6,7 @@
  * CPUs to give back what they cache.
  */
 #include "lib/string.h"
-#include "mm/internal.h"
+#include "mm/page_fast.h"
 #include <anyctx/smp.h>
 
 /* -------------------------------------------------------------- allocation */
@@ -24,20 +24,40 @@ static __noinline bool bad_alloc_args(const char *call, gfp_t gfp, int nid, unsi
 	return true;
 }
 
-static __always_inline struct page *alloc_checked(const char *call, gfp_t gfp, int nid,
-						  unsigned int order, u32 refcount)
+static __noinline struct page *alloc_uncommon(const char *call, gfp_t gfp, int nid, unsigned int order,
+					      u32 refcount)
 {
 	struct page *page;
 
-	if (unlikely(order > MAX_ORDER || gfp & ~GFP_VALID_MASK || nid != NUMA_NO_NODE) &&
-	    bad_alloc_args(call, gfp, nid, order))
+	if (bad_alloc_args(call, gfp, nid, order))
 		return NULL;
 	page = page_alloc(gfp, nid, order, refcount, PT_BLOCK);
 	if (unlikely(!page))
 		count_failure();
-	else if (unlikely(gfp & __GFP_ZERO))
+	else if (gfp & __GFP_ZERO)
 		memset(page_address(page), 0, PAGE_SIZE << order);
 	return page;
+}
+
+/* Orders 1 to 5. */
+static __noinline struct page *alloc_run(const char *call, gfp_t gfp, unsigned int order, u32 refcount)
+{
+	struct page *page = private_page(order, refcount, PT_BLOCK);
+
+	return likely(page) ? page : alloc_uncommon(call, gfp, NUMA_NO_NODE, order, refcount);
+}
+
+static __always_inline struct page *alloc_checked(const char *call, gfp_t gfp, int nid,
+						  unsigned int order, u32 refcount)
+{
+	struct page *page = NULL;
+
+	if (unlikely((gfp & ~GFP_PLAIN) | (u32)(nid + 1)) || order > WORD_SHIFT)
+		return alloc_uncommon(call, gfp, nid, order, refcount);
+	if (order)
+		return alloc_run(call, gfp, order, refcount);
+	page = private_page(0, refcount, PT_BLOCK);
+	return likely(page) ? page : alloc_uncommon(call, gfp, nid, order, refcount);
 }
 
 struct page *alloc_pages(gfp_t gfp, unsigned int order)
@@ -62,12 +82,10 @@ struct page *alloc_frozen_pages_nolock(gfp_t gfp, int nid, unsigned int order)
 
 /* ----------------------------------------------------------------- freeing */
 
-/* Is page a descriptor of managed memory at all? */
+/* Is page no descriptor of managed memory at all? */
 static bool bad_descriptor(const struct page *page)
 {
-	u64 off = (u64)page - (u64)vmemmap;
-
-	return off % sizeof(*page) || off / sizeof(*page) >= max_pfn;
+	return descriptor_pfn(page) >= max_pfn;
 }
 
 static __noinline void report_block(const char *call, struct page *page, unsigned int order)
@@ -87,7 +105,7 @@ static __noinline void report_block(const char *call, struct page *page, unsigne
 }
 
 /* Check a block that is to be freed; true if it is one of this order. */
-static __always_inline bool good_block(const char *call, struct page *page, unsigned int order)
+static bool good_block(const char *call, struct page *page, unsigned int order)
 {
 	u8 type;
 
@@ -103,7 +121,7 @@ static __always_inline bool good_block(const char *call, struct page *page, unsi
 }
 
 /* Drop a reference; true: it was the last. The only holder needs no lock. */
-static __always_inline bool ref_drop(const char *call, struct page *page)
+static bool ref_drop(const char *call, struct page *page)
 {
 	u32 n = __atomic_load_n(&page->refcount, __ATOMIC_ACQUIRE);
 
@@ -117,17 +135,52 @@ static __always_inline bool ref_drop(const char *call, struct page *page)
 	return false;
 }
 
-static __always_inline void free_checked(const char *call, struct page *page, unsigned int order)
+static __noinline void free_uncommon_block(const char *call, struct page *page, unsigned int order)
 {
-	if (unlikely(!page))
+	if (!page)
 		return;
 	if (good_block(call, page, order) && ref_drop(call, page))
 		page_free_block(page, order, (enum page_type)page->type);
 }
 
+/* Plain: a block from alloc_pages with the only reference, and a private word
+ * that takes it. */
+static __always_inline void free_plain(const char *call, struct page *page, unsigned int order)
+{
+	u64 pfn = descriptor_pfn(page);
+
+	if (unlikely(pfn >= max_pfn || page->kind != block_kind(PT_BLOCK, order) || page->refcount != 1)) {
+		free_uncommon_block(call, page, order);
+		return;
+	}
+	page_given(page, order, PT_BLOCK);
+	if (unlikely(private_put(pfn, order) != PUT_DONE)) {
+		this_cpu_add64(page_cpu.allocated[PT_BLOCK], 1UL << order);
+		page_free_block(page, order, PT_BLOCK);
+		return;
+	}
+	if (unlikely(mm_tight))
+		page_freed_tight();
+}
+
+static __noinline void free_run(const char *call, struct page *page, unsigned int order)
+{
+	free_plain(call, page, order);
+}
+
+static __always_inline void free_checked(const char *call, struct page *page, unsigned int order)
+{
+	if (likely(!order))
+		free_plain(call, page, 0);
+	else if (order <= WORD_SHIFT)
+		free_run(call, page, order);
+	else
+		free_uncommon_block(call, page, order);
+}
+
 void page_free_checked(const char *call, struct page *page, unsigned int order)
 {
-	free_checked(call, page, order);
+	free_uncommon_block(call, page, order);
 }
 
 void free_pages(struct page *page, unsigned int order)

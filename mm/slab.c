@@ -42,7 +42,7 @@ static void set_mark(const struct kmem_cache *s, void *obj)
 
 static void set_link(const struct kmem_cache *s, void *obj, u32 next)
 {
-	WRITE_ONCE(*link_of(obj, s->offset), next);
+	link_set(obj, s->offset, next);
 }
 
 static void construct_all(struct kmem_cache *s, struct page *head, unsigned int n)
@@ -129,7 +129,7 @@ static void report_chain(struct kmem_cache *s, const struct page *head, const vo
 /* The index behind that of obj in its chain; -1: the chain has been written to. */
 static int link_next(const struct kmem_cache *s, const struct page *head, const void *obj)
 {
-	u32 next = READ_ONCE(*link_of(obj, s->offset));
+	u32 next = link_get(obj, s->offset);
 
 	if (READ_ONCE(*mark_of(obj, s->offset)) != free_mark)
 		return -1;

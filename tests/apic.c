@@ -181,6 +181,59 @@ TEST(apic, nested_send,
 	test_note("%lu instructions, %lu of them in lapic_send", steps, in_sender);
 }
 
+/* ---- sources of NMIs ---- */
+#define SOURCE_HZ 50
+#define SOURCE_NMIS 5 /* that each CPU has to get: more than one, as some stop there */
+
+struct enable {
+	enum nmi_source src;
+	bool on;
+};
+
+static void enable_here(void *arg)
+{
+	const struct enable *e = arg;
+
+	arch_nmi_source_enable_cpu(e->src, e->on);
+}
+
+static void check_source(enum nmi_source src)
+{
+	struct enable e = { .src = src, .on = true };
+	u64 before[NR_CPUS], end;
+
+	if (!arch_nmi_source_start(src, SOURCE_HZ)) {
+		test_note("%s: not there", arch_nmi_source_name(src));
+		return;
+	}
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+		before[cpu] = nmis_of(cpu);
+	on_each_cpu(enable_here, &e, true);
+	end = arch_ns() + LOST_NS;
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+		while (nmis_of(cpu) < before[cpu] + SOURCE_NMIS && arch_ns() < end)
+			cpu_relax();
+		EXPECT(nmis_of(cpu) >= before[cpu] + SOURCE_NMIS);
+	}
+	e.on = false;
+	on_each_cpu(enable_here, &e, true);
+	arch_nmi_source_stop(src);
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+		before[cpu] = nmis_of(cpu);
+	arch_udelay(5 * 1000000 / SOURCE_HZ);
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) /* one may have been under way */
+		EXPECT(nmis_of(cpu) <= before[cpu] + 1);
+	test_note("%s: works", arch_nmi_source_name(src));
+}
+
+/* Not the performance counter, which stands still where a CPU has nothing to do. */
+TEST(apic, sources, "a source of NMIs that says it is there reaches every CPU, again and again, until stopped")
+{
+	check_source(NMI_SRC_PIT_LINT0);
+	check_source(NMI_SRC_IOAPIC_PIT);
+	check_source(NMI_SRC_HPET);
+}
+
 /* ---- timers ---- */
 
 struct reading {

@@ -18,7 +18,9 @@
 #define OCW3_POLL 0x0c
 #define CASCADE_IRQ 2
 #define ALL_MASKED 0xff
-#define TIMER_IRQ 0
+#define TIMER_UNMASKED 0xfe
+
+static bool present;
 
 /* The four initialisation words of one. */
 static void init_one(u16 port, u8 vector, u8 cascade)
@@ -30,15 +32,32 @@ static void init_one(u16 port, u8 vector, u8 cascade)
 	outb(port + 1, ALL_MASKED);
 }
 
+void pic_timer_unmask(bool on)
+{
+	outb(MASTER + 1, on ? TIMER_UNMASKED : ALL_MASKED);
+}
+
+/* Is there one: does it keep its mask? */
+static bool probe(void)
+{
+	bool keeps;
+
+	pic_timer_unmask(true);
+	keeps = inb(MASTER + 1) == TIMER_UNMASKED;
+	pic_timer_unmask(false);
+	return keeps && inb(MASTER + 1) == ALL_MASKED;
+}
+
 void pic_init(void)
 {
 	init_one(MASTER, VEC_PIC, 1u << CASCADE_IRQ);
 	init_one(SLAVE, VEC_PIC + 8, CASCADE_IRQ);
+	present = probe();
 }
 
-void pic_timer_unmask(bool on)
+bool pic_present(void)
 {
-	outb(MASTER + 1, on ? (u8)(ALL_MASKED & ~(1u << TIMER_IRQ)) : ALL_MASKED);
+	return present;
 }
 
 void pic_timer_ack(void)

@@ -1,0 +1,15 @@
+/*
+ * incontext.h - run a function in a chosen context of a chosen CPU.
+ */
+#ifndef TESTS_INCONTEXT_H
+#define TESTS_INCONTEXT_H
+
+#include "kernel/context.h"
+
+/*
+ * fn(arg) once in context ctx of that CPU; returns when it has run. CPU 0, thread
+ * context, interrupts on for another CPU and for CTX_IRQ; uses the NMI or trap hook.
+ */
+void run_in(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg);
+
+#endif
