@@ -224,17 +224,24 @@ void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n)
 	hand_close(slot);
 }
 
+/*
+ * Those before `from` are in the magazine by now, so a nested call, or another CPU,
+ * may have put some of them back, and the slab on a stack: the rest joins them.
+ */
 void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n)
 {
 	unsigned int slot;
+	u64 st;
 
 	if (from == n)
 		return;
-	for (unsigned int i = from; i < n; i++)
-		set_link(s, slab_object(s, head, i), i + 1 < n ? i + 1 : (u32)ST_NONE);
+	for (unsigned int i = from; i + 1 < n; i++)
+		set_link(s, slab_object(s, head, i), i + 1);
 	slot = hand_open(head);
-	__atomic_store_n(&head->state, make_state(load(&head->state), from, n - from, s->id, ST_ONLIST),
-			 __ATOMIC_SEQ_CST);
-	partial_push(s, head);
+	st = load(&head->state);
+	do {
+		set_link(s, slab_object(s, head, n - 1), ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
+	} while (!cas_state(head, &st, make_state(st, from, ST_FREE(st) + n - from, s->id, ST_ONLIST)));
+	list_after_put(s, head, st, (unsigned int)(ST_FREE(st) + n - from), n);
 	hand_close(slot);
 }
