@@ -48,7 +48,8 @@ static void take_page(unsigned int call, struct page *page, unsigned int order)
 		free_pages(page, order);
 }
 
-TEST(pages, round_trip, "each order from each call: aligned, counted, count 1 (frozen: 0), and all comes back")
+TEST(pages, round_trip,
+     "each order from each call: aligned, counted, count 1 (frozen: 0), and all comes back")
 {
 	for (unsigned int order = 0; order <= MAX_ORDER; order++)
 		for (unsigned int call = 0; call < 4; call++) {
@@ -73,7 +74,8 @@ TEST(pages, zeroed, "__GFP_ZERO clears the whole block of any order, after a dir
 		REQUIRE(page != NULL);
 		memset(page_address(page), 0xd1, PAGE_SIZE << order);
 		free_pages(page, order);
-		page = order & 1 ? alloc_pages(__GFP_ZERO, order) : alloc_pages_nolock(__GFP_ZERO, NUMA_NO_NODE, order);
+		page = order & 1 ? alloc_pages(__GFP_ZERO, order) :
+				   alloc_pages_nolock(__GFP_ZERO, NUMA_NO_NODE, order);
 		REQUIRE(page != NULL);
 		p = page_address(page);
 		for (size_t i = 0; i < n; i++)
@@ -162,20 +164,25 @@ static void call_free_frozen(void *page)
 	free_frozen_pages(page, 3);
 }
 
-TEST(pages, frozen, "nobody takes or drops a reference of a frozen block; a counted one is not freed as frozen")
+TEST(pages, frozen,
+     "nobody takes or drops a reference of a frozen block; a counted one is not freed as frozen")
 {
 	struct page *frozen = alloc_frozen_pages_nolock(0, NUMA_NO_NODE, 3);
 	struct page *counted = alloc_pages(GFP_KERNEL, 3);
 	const void *addr = frozen ? page_address(frozen) : NULL;
+	const void *counted_addr = counted ? page_address(counted) : NULL;
+	const struct bad_call bad[] = {
+		{ call_get, frozen, "get_page", frozen, "with references" },
+		{ call_put, frozen, "put_page", addr, "count is 0" },
+		{ call_free, frozen, "free_pages_nolock", addr, "count is 0" },
+		{ call_kfree, frozen, "kfree_nolock", addr, "count is 0" },
+		{ call_free_frozen, counted, "free_frozen_pages", counted_addr, "is 1, not 0" },
+	};
 
 	reports_begin();
 	REQUIRE(frozen && counted);
-	expect_bad(&(struct bad_call){ call_get, frozen, "get_page", frozen, "with references" }, ALL_CONTEXTS);
-	expect_bad(&(struct bad_call){ call_put, frozen, "put_page", addr, "count is 0" }, ALL_CONTEXTS);
-	expect_bad(&(struct bad_call){ call_free, frozen, "free_pages_nolock", addr, "count is 0" }, ALL_CONTEXTS);
-	expect_bad(&(struct bad_call){ call_kfree, frozen, "kfree_nolock", addr, "count is 0" }, ALL_CONTEXTS);
-	expect_bad(&(struct bad_call){ call_free_frozen, counted, "free_frozen_pages", page_address(counted), "is 1, not 0" },
-		   ALL_CONTEXTS);
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++)
+		expect_bad(&bad[i], ALL_CONTEXTS);
 	EXPECT_EQ(page_ref_count(frozen), 0);
 	EXPECT_EQ(page_ref_count(counted), 1);
 	free_frozen_pages(frozen, 3);
@@ -253,7 +260,8 @@ static void take_and_give(void *unused)
 	}
 }
 
-TEST(pages, no_page_twice, "blocks of orders 0 to 7 taken and freed on all CPUs at once: each page has one owner")
+TEST(pages, no_page_twice,
+     "blocks of orders 0 to 7 taken and freed on all CPUs at once: each page has one owner")
 {
 	REQUIRE(pageset_begin());
 	wrong = 0;

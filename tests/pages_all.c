@@ -81,7 +81,8 @@ static void check_all(unsigned int order)
 	expected = blocks_free(order);
 	taken = take_all(order);
 	if (taken != expected)
-		test_fail(__FILE__, __LINE__, "order %u: %lu blocks taken, %lu were there", order, taken, expected);
+		test_fail(__FILE__, __LINE__, "order %u: %lu blocks taken, %lu were there", order, taken,
+			  expected);
 	EXPECT_EQ(pageset_count(), taken << order);
 	give_all(order);
 	mm_quiesce();
@@ -90,7 +91,8 @@ static void check_all(unsigned int order)
 	ballast_give();
 }
 
-TEST(pages, all_of_each_order, "every block of every order that the map shows can be had, then NULL; freed, all merges")
+TEST(pages, all_of_each_order,
+     "every block of every order that the map shows can be had, then NULL; freed, all merges")
 {
 	REQUIRE(pageset_begin());
 	overlaps = 0;
@@ -138,7 +140,8 @@ static void check_odd_kept(unsigned int order)
 	give_all(order);
 }
 
-TEST(pages, every_other, "with every other block of an order free, all of these can be had, and none of twice the size")
+TEST(pages, every_other,
+     "with every other block of an order free, all of these can be had, and none of twice the size")
 {
 	u64 whole;
 
@@ -196,7 +199,8 @@ static void give_random(struct rng *r, u64 n)
 	}
 }
 
-TEST(pages, random_orders, "blocks of random orders until nothing is left, freed in random order: all merges again")
+TEST(pages, random_orders,
+     "blocks of random orders until nothing is left, freed in random order: all merges again")
 {
 	u64 whole, seed = 11, n = 0;
 	struct rng r;
