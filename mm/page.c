@@ -21,7 +21,7 @@ DEFINE_PER_CPU(struct page_cpu, page_cpu);
 DEFINE_PER_CPU(struct mm_fail_counts, mm_fail_counts);
 
 #define RECLAIM_TRIES 8
-#define LOOK_TRIES 4
+#define LOOK_TRIES 16
 
 /* ------------------------------------------------------- the private pages */
 
@@ -57,6 +57,15 @@ static u64 refill_from_line(u64 line, unsigned int order)
 	return NO_PFN;
 }
 
+/* Now and then is often enough to see the end of memory come. */
+static void cursor_move(struct page_cpu *pc, u64 line)
+{
+	if (line == READ_ONCE(pc->cursor))
+		return;
+	WRITE_ONCE(pc->cursor, line);
+	tight_check();
+}
+
 /* From the CPU's own arena only: beyond it there is no keeping. */
 static u64 private_refill(unsigned int order)
 {
@@ -68,7 +77,7 @@ static u64 private_refill(unsigned int order)
 		u64 pfn = line_node[line] == line_node[pc->arena_first] ? refill_from_line(line, order) : NO_PFN;
 
 		if (pfn != NO_PFN) {
-			WRITE_ONCE(pc->cursor, line);
+			cursor_move(pc, line);
 			return pfn;
 		}
 		hint_recheck(HINT_ANY, line);
@@ -76,7 +85,7 @@ static u64 private_refill(unsigned int order)
 	line = hint_next(HINT_LINE, pc->arena_first, pc->arena_end);
 	if (line == pc->arena_end || line_node[line] != line_node[pc->arena_first] || !line_split(line))
 		return NO_PFN;
-	WRITE_ONCE(pc->cursor, line);
+	cursor_move(pc, line);
 	return refill_from_line(line, order);
 }
 
@@ -100,65 +109,59 @@ u64 page_flush_cpu(void)
 
 /* -------------------------------------------------------------- allocation */
 
-/* The line that this CPU has just given back is the likeliest to be free. */
-static u64 take_line_given(int nid)
-{
-	u64 line = this_cpu_read64(page_cpu.line_given);
-
-	return line_node[line] == nid && line_peek(line) == LINE_FREE && line_take(line, false) ?
-	       line << LINE_SHIFT : NO_PFN;
-}
-
 static u64 take_once(gfp_t gfp, int nid, unsigned int order, bool local)
 {
 	u64 pfn = NO_PFN;
 
-	if (order <= WORD_SHIFT && local && !mm_tight)
+	if (order > WORD_SHIFT)
+		tight_check();
+	else if (local && !mm_tight)
 		pfn = private_refill(order);
-	if (order == LINE_SHIFT)
-		pfn = take_line_given(nid);
 	if (pfn == NO_PFN)
 		pfn = take_nearest(nid, order, gfp & __GFP_THISNODE);
 	return pfn;
 }
 
 /* While we look at one line, a block may be freed in one that we have passed: if
- * there is any now, look again. */
-static u64 take_any(int nid, unsigned int order)
+ * there is any now, look again. *left: there still was when we gave up. */
+static u64 take_any(int nid, unsigned int order, bool *left)
 {
-	for (unsigned int i = 0; i < LOOK_TRIES; i++) {
-		u64 pfn = take_last_look(nid, order);
+	u64 pfn = NO_PFN;
 
-		if (pfn != NO_PFN || !page_find_free(order, nid))
-			return pfn;
+	*left = true;
+	for (unsigned int i = 0; pfn == NO_PFN && *left && i < LOOK_TRIES; i++) {
+		pfn = take_last_look(nid, order);
+		if (pfn == NO_PFN)
+			*left = page_find_free(order, nid);
 	}
-	return NO_PFN;
+	return pfn;
 }
 
 static __noinline u64 take_slow(gfp_t gfp, int nid, unsigned int order, bool local)
 {
 	int strict = gfp & __GFP_THISNODE ? nid : -1;
 	u64 pfn = take_once(gfp, nid, order, local);
+	bool left = false;
 
 	if (pfn == NO_PFN)
-		pfn = take_any(strict, order);
+		pfn = take_any(strict, order, &left);
 	for (unsigned int i = 0; pfn == NO_PFN && i < RECLAIM_TRIES; i++) {
 		bool got = reclaim();
 
-		pfn = take_any(strict, order);
+		pfn = take_any(strict, order, &left);
 		if (!got)
 			break;
 	}
 	if (pfn == NO_PFN && reclaim_wait(gfp))
-		pfn = take_any(strict, order);
+		pfn = take_any(strict, order, &left);
+	if (pfn == NO_PFN && left)
+		this_cpu_add64(mm_fail_counts.spurious, 1);
 	return pfn;
 }
 
-void count_failure(unsigned int order, int nid)
+void count_failure(void)
 {
 	this_cpu_add64(mm_fail_counts.failures, 1);
-	if (page_find_free(order, nid))
-		this_cpu_add64(mm_fail_counts.spurious, 1);
 }
 
 struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_type type)
@@ -181,10 +184,28 @@ struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, en
 
 	if (order <= WORD_SHIFT && local)
 		page = private_page(order, refcount, type);
+	else if (order == LINE_SHIFT && local)
+		page = line_page(refcount, type);
 	if (page)
 		return page;
 	pfn = take_slow(gfp, local ? page_home_node() : nid, order, local);
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, refcount, type);
+}
+
+static void give_failed(u64 pfn, unsigned int order, enum page_type type)
+{
+	this_cpu_add64(page_cpu.allocated[type], 1UL << order);
+	mm_report("free_pages", pfn_addr(pfn), "order %u: pages were free already", order);
+}
+
+void line_page_give(u64 pfn, enum page_type type)
+{
+	u64 line = pfn >> LINE_SHIFT;
+
+	if (likely(line_give(line)))
+		this_cpu_write64(page_cpu.line_given, line);
+	else
+		give_failed(pfn, LINE_SHIFT, type);
 }
 
 static bool give_block(u64 pfn, unsigned int order)
@@ -193,12 +214,7 @@ static bool give_block(u64 pfn, unsigned int order)
 
 	if (order < WORD_SHIFT)
 		return word_give(w, run_mask(order) << (pfn & (WORD_PAGES - 1)));
-	if (order != LINE_SHIFT)
-		return words_give(w, 1UL << (order - WORD_SHIFT));
-	if (!line_give(pfn >> LINE_SHIFT))
-		return false;
-	this_cpu_write64(page_cpu.line_given, pfn >> LINE_SHIFT);
-	return true;
+	return words_give(w, 1UL << (order - WORD_SHIFT));
 }
 
 void page_free_block(struct page *page, unsigned int order, enum page_type type)
@@ -207,13 +223,15 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	enum put put = PUT_ELSEWHERE;
 
 	page_given(page, order, type);
-	if (order <= WORD_SHIFT)
-		put = private_put(pfn, order);
-	if (put == PUT_ELSEWHERE && give_block(pfn, order))
-		put = PUT_DONE;
-	if (unlikely(put != PUT_DONE)) {
-		this_cpu_add64(page_cpu.allocated[type], 1UL << order);
-		mm_report("free_pages", pfn_addr(pfn), "order %u: pages were free already", order);
+	if (order == LINE_SHIFT) {
+		line_page_give(pfn, type);
+	} else {
+		if (order <= WORD_SHIFT)
+			put = private_put(pfn, order);
+		if (put == PUT_ELSEWHERE && give_block(pfn, order))
+			put = PUT_DONE;
+		if (unlikely(put != PUT_DONE))
+			give_failed(pfn, order, type);
 	}
 	if (unlikely(mm_tight))
 		page_freed_tight();

@@ -33,30 +33,50 @@ static __noinline struct page *alloc_uncommon(const char *call, gfp_t gfp, int n
 		return NULL;
 	page = page_alloc(gfp, nid, order, refcount, PT_BLOCK);
 	if (unlikely(!page))
-		count_failure(order, gfp & __GFP_THISNODE ? nid : -1);
+		count_failure();
 	else if (gfp & __GFP_ZERO)
 		memset(page_address(page), 0, PAGE_SIZE << order);
 	return page;
 }
 
-/* Orders 1 to 5. */
-static __noinline struct page *alloc_run(const char *call, gfp_t gfp, unsigned int order, u32 refcount)
+static __noinline struct page *alloc_line(const char *call, gfp_t gfp, u32 refcount)
 {
-	struct page *page = private_page(order, refcount, PT_BLOCK);
+	struct page *page = line_page(refcount, PT_BLOCK);
 
-	return likely(page) ? page : alloc_uncommon(call, gfp, NUMA_NO_NODE, order, refcount);
+	return likely(page) ? page : alloc_uncommon(call, gfp, NUMA_NO_NODE, LINE_SHIFT, refcount);
+}
+
+/* The order is a constant in each branch, so that the masks are. */
+static __always_inline struct page *alloc_plain(unsigned int order, u32 refcount)
+{
+	if (likely(!order))
+		return private_page(0, refcount, PT_BLOCK);
+	switch (order) {
+	case 1:
+		return private_page(1, refcount, PT_BLOCK);
+	case 2:
+		return private_page(2, refcount, PT_BLOCK);
+	case 3:
+		return private_page(3, refcount, PT_BLOCK);
+	case 4:
+		return private_page(4, refcount, PT_BLOCK);
+	case 5:
+		return private_page(5, refcount, PT_BLOCK);
+	default:
+		return NULL;
+	}
 }
 
 static __always_inline struct page *alloc_checked(const char *call, gfp_t gfp, int nid,
 						  unsigned int order, u32 refcount)
 {
-	struct page *page = NULL;
+	struct page *page;
 
-	if (unlikely((gfp & ~GFP_PLAIN) | (u32)(nid + 1)) || order > WORD_SHIFT)
+	if (unlikely((gfp | (u32)(nid + 1)) & ~GFP_PLAIN))
 		return alloc_uncommon(call, gfp, nid, order, refcount);
-	if (order)
-		return alloc_run(call, gfp, order, refcount);
-	page = private_page(0, refcount, PT_BLOCK);
+	if (unlikely(order == LINE_SHIFT))
+		return alloc_line(call, gfp, refcount);
+	page = alloc_plain(order, refcount);
 	return likely(page) ? page : alloc_uncommon(call, gfp, nid, order, refcount);
 }
 
@@ -163,19 +183,47 @@ static __always_inline void free_plain(const char *call, struct page *page, unsi
 		page_freed_tight();
 }
 
-static __noinline void free_run(const char *call, struct page *page, unsigned int order)
+static __noinline void free_line(const char *call, struct page *page)
 {
-	free_plain(call, page, order);
+	u64 pfn = descriptor_pfn(page);
+
+	if (unlikely(pfn >= max_pfn || page->kind != block_kind(PT_BLOCK, LINE_SHIFT) || page->refcount != 1 ||
+		     mm_tight)) {
+		free_uncommon_block(call, page, LINE_SHIFT);
+		return;
+	}
+	page_given(page, LINE_SHIFT, PT_BLOCK);
+	line_page_give(pfn, PT_BLOCK);
 }
 
 static __always_inline void free_checked(const char *call, struct page *page, unsigned int order)
 {
-	if (likely(!order))
+	if (likely(!order)) {
 		free_plain(call, page, 0);
-	else if (order <= WORD_SHIFT)
-		free_run(call, page, order);
-	else
+		return;
+	}
+	switch (order) {
+	case 1:
+		free_plain(call, page, 1);
+		return;
+	case 2:
+		free_plain(call, page, 2);
+		return;
+	case 3:
+		free_plain(call, page, 3);
+		return;
+	case 4:
+		free_plain(call, page, 4);
+		return;
+	case 5:
+		free_plain(call, page, 5);
+		return;
+	case LINE_SHIFT:
+		free_line(call, page);
+		return;
+	default:
 		free_uncommon_block(call, page, order);
+	}
 }
 
 void page_free_checked(const char *call, struct page *page, unsigned int order)

@@ -62,13 +62,23 @@ static __always_inline enum put private_put(u64 pfn, unsigned int order)
 			if (unlikely(v & bits))
 				return PUT_TWICE;
 			new = v | bits;
-		} else if (!(u32)v) {
+		} else if (!(u32)v && line_node[pfn >> LINE_SHIFT] == (s8)this_cpu_read64(page_cpu.home_node)) {
 			new = w << 32 | bits;
 		} else {
 			return PUT_ELSEWHERE;
 		}
 	} while (unlikely(!this_cpu_cmpxchg64(private, &v, new)));
 	return PUT_DONE;
+}
+
+/* The line that this CPU has just given back is the likeliest to be free. */
+static __always_inline struct page *line_page(u32 refcount, enum page_type type)
+{
+	u64 line = this_cpu_read64(page_cpu.line_given), l = load(&line_words[line]);
+
+	if (unlikely((l & 3) != LINE_FREE || !cas(&line_words[line], l, (l & ~3UL) | LINE_TAKEN)))
+		return NULL;
+	return page_taken(line << LINE_SHIFT, LINE_SHIFT, refcount, type);
 }
 
 /* The frame number of a descriptor; at least max_pfn if it is none. One

@@ -24,11 +24,11 @@
 enum { IDLE, UNDECIDED, SUCCESS, FAILED };
 
 /* Of the attempt under way on each CPU. status: sequence << 2 | state; any
- * CPU may fail it, so every change of status is a locked one. first and n are
- * for the CPU itself only. */
+ * CPU may fail it, so every change of status is a locked one. words: which,
+ * first << 8 | n, for the CPU itself only. */
 struct hold {
 	u64 status;
-	u64 first, n;
+	u64 words;
 } __aligned(64);
 
 static struct hold holds[NR_CPUS];
@@ -214,10 +214,9 @@ static u64 attempt_begin(struct hold *h, u64 cpu, u64 first, u64 n)
 			continue;
 		}
 		if ((st & 3) == SUCCESS)
-			clean(h->first, h->n, make_tag(cpu, st >> 2));
+			clean(h->words >> 8, h->words & 0xff, make_tag(cpu, st >> 2));
 		/* A nested attempt in between changes the status: then once more. */
-		WRITE_ONCE(h->first, first);
-		WRITE_ONCE(h->n, n);
+		WRITE_ONCE(h->words, first << 8 | n);
 		if (cas(&h->status, st, ((st >> 2) + 1) << 2 | UNDECIDED))
 			return ((st >> 2) + 1) << 2 | UNDECIDED;
 	}

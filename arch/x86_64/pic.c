@@ -2,8 +2,10 @@
  * pic.c - the two legacy interrupt controllers (8259): moved away from the
  * exceptions and masked. The timer's input alone is let through, when the timer
  * is to come as an NMI at LINT0. An NMI is not acknowledged on the bus as an interrupt
- * is, and before that the controller takes no notice of the next one; so CPU 0 asks it
- * what there is (a poll), which counts as such.
+ * is, and by the book the controller's output then stays up, so that no further edge
+ * can come; so CPU 0 asks it what there is (a poll), which counts as such. QEMU goes on
+ * by itself, but sometimes lets a local interrupt acknowledge the NMI in passing (see
+ * lapic_look_again); hence ends of interrupt are automatic, else that would be the last.
  *
  * Invariant: both are masked but for the timer's input while that NMI source is on;
  * and then nothing but pic_timer_ack, in CPU 0's NMIs, takes more than one access.
