@@ -87,6 +87,27 @@ TEST(args, home_node, "without a node each CPU gets memory of its own, if there 
 	on_each_cpu_thread(check_home, NULL);
 }
 
+static void check_home_after_remote(int nid, unsigned int order)
+{
+	struct page *page = alloc_pages_node(nid, GFP_KERNEL | __GFP_THISNODE, order);
+
+	if (!page)
+		return;
+	page_flush_cpu();
+	free_pages(page, order);
+	check_home(NULL);
+	page = alloc_pages(GFP_KERNEL, order);
+	EXPECT(page && (page_to_nid(page) == cpu_to_node(0) || !node_has_memory(cpu_to_node(0))));
+	free_pages(page, order);
+}
+
+TEST(args, home_after_remote, "so it is after the CPU has freed memory of another node")
+{
+	for (int nid = 0; nid < (int)num_nodes(); nid++)
+		for (unsigned int order = 0; order <= MAX_ORDER; order++)
+			check_home_after_remote(nid, order);
+}
+
 TEST(args, flags, "every known flag, alone and with all others, is accepted by every call")
 {
 	struct kmem_cache *s = kmem_cache_create("args", 72, 0, 0, NULL);
