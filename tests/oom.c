@@ -17,12 +17,13 @@
 static struct llist_head held;
 static struct kmem_cache *cache;
 
+/* To the last one: these calls wait for what other CPUs still cache. */
 static void take_all_pages(void)
 {
 	struct page *page;
 
 	for (unsigned int order = NR_ORDERS; order--;)
-		while ((page = alloc_pages(GFP_NOWAIT, order)))
+		while ((page = alloc_pages(GFP_KERNEL, order)))
 			llist_add(page_address(page), &held);
 }
 
@@ -30,7 +31,7 @@ static void take_all_objects(void)
 {
 	void *obj;
 
-	while ((obj = kmem_cache_alloc(cache, GFP_NOWAIT)))
+	while ((obj = kmem_cache_alloc(cache, GFP_KERNEL)))
 		llist_add(obj, &held);
 }
 
@@ -244,7 +245,7 @@ TEST(oom, calls_fail, "without memory each call says NULL, is counted, and leave
 	pattern_fill(p, 100);
 	ballast_take(0);
 	take_all_pages();
-	while ((obj = kmalloc(100, GFP_NOWAIT)))
+	while ((obj = kmalloc(100, GFP_KERNEL)))
 		llist_add(obj, &held);
 	mm_get_stats(&before);
 	EXPECT(!kmalloc(100, GFP_KERNEL) && !kzalloc(100, GFP_KERNEL) && !kmalloc(1 << 20, GFP_KERNEL));
