@@ -82,8 +82,24 @@ static bool start(unsigned int hz)
 	return false;
 }
 
+/* While it runs: the CPUs' parts stay as they are, but for a counter of each CPU. */
+static bool change(unsigned int hz)
+{
+	enum nmi_source src = (enum nmi_source)current;
+
+	if (!hz || !hz_now || current == SRC_IPI || current == NMI_SRC_PERFCTR)
+		return false;
+	arch_nmi_source_stop(src);
+	if (!arch_nmi_source_start(src, hz))
+		return false;
+	hz_now = hz;
+	return true;
+}
+
 void nmi_source_set_hz(unsigned int hz)
 {
+	if (change(hz))
+		return;
 	stop();
 	if (hz)
 		start(hz);

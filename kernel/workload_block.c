@@ -40,7 +40,7 @@ static struct pattern pattern_of(const struct block *b)
 	u64 x = block_pack(b) * ODD;
 
 	x = (x ^ x >> 32) * ODD;
-	return (struct pattern){ .first = x, .step = (x ^ x >> 29) | 1 };
+	return (struct pattern){ .first = x ^ x >> 31, .step = x | 1 };
 }
 
 static struct pattern constructed(const void *obj)

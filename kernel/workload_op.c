@@ -89,6 +89,17 @@ static struct block_call choose_call(struct worker *w, enum context c, bool may_
 	};
 }
 
+/*
+ * No page of memory, though at least half of all pages are free a moment later: the
+ * allocator had no reason to say so. (Larger blocks may be wanting for real.)
+ */
+static void count_null(struct op_counts *n, u64 bytes)
+{
+	n->nulls[null_size(bytes)]++;
+	if (bytes <= PAGE_SIZE && nr_free_pages() >= nr_managed_pages() / 2)
+		n->unfounded++;
+}
+
 /* A new block as a word, 0: none. */
 static u64 make_block(struct worker *w, enum context c, bool may_wait)
 {
@@ -102,7 +113,7 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 	}
 	block_alloc(&b, call);
 	if (!b.addr) {
-		w->n.nulls[null_size(block_charge(&b))]++;
+		count_null(&w->n, block_charge(&b));
 		let_go(block_charge(&b));
 		return 0;
 	}
@@ -346,6 +357,7 @@ void ops_count(unsigned int cpu, enum context c, struct op_counts *sum)
 		sum->from_cpus += READ_ONCE(n->from_cpus);
 		sum->from_contexts += READ_ONCE(n->from_contexts);
 		sum->over_share += READ_ONCE(n->over_share);
+		sum->unfounded += READ_ONCE(n->unfounded);
 		for (unsigned int i = 0; i < NR_NULL_SIZE; i++)
 			sum->nulls[i] += READ_ONCE(n->nulls[i]);
 	}

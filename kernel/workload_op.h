@@ -15,6 +15,7 @@ struct op_counts {
 	u64 from_cpus, from_contexts; /* of the frees: blocks that another CPU, or another context, filled */
 	u64 over_share;               /* not asked for: the job held its share of memory */
 	u64 nulls[NR_NULL_SIZE];
+	u64 unfounded; /* of the NULLs: memory was free, whatever the allocator says */
 };
 
 /* Make ready, with at most `share` bytes held at a time; false: reported. CPU 0,

@@ -19,6 +19,8 @@
 #define SECOND 1000000000UL
 #define WARM_UP_NS (SECOND / 2)
 #define TRIAL_NS (SECOND / 4)
+#define LONG_TRIAL_NS SECOND /* with more CPUs than a host may have to run at once */
+#define FEW_CPUS 4
 #define FIRST_HZ 1000
 #define LEAST_HZ 100
 #define MOST_HZ 25000
@@ -108,9 +110,16 @@ static void next_trial(struct progress p)
 	}
 }
 
+static u64 trial_ns(void)
+{
+	if (!warm)
+		return WARM_UP_NS;
+	return num_online_cpus() <= FEW_CPUS ? TRIAL_NS : LONG_TRIAL_NS;
+}
+
 void rate_adapt(u64 now)
 {
-	if (now - since_ns < (warm ? TRIAL_NS : WARM_UP_NS))
+	if (now - since_ns < trial_ns())
 		return;
 	next_trial(speed_at(now));
 	measure_anew();

@@ -33,60 +33,102 @@ static void look_again(struct kmem_cache *s)
 		magazine_close(s);
 }
 
-/* The next slab of the node that has free objects: one for the caller, the rest
- * into the magazine; what a nested call has left no room for goes back. */
-static void *refill_partial(struct kmem_cache *s, int nid)
+/* Into the magazine; what a nested call has left no room for, into the slab. */
+static void keep_objects(struct kmem_cache *s, void *const *objs, unsigned int n)
 {
-	void *obj = NULL;
+	while (n) {
+		unsigned int went = (unsigned int)magazine_push_many(s, objs, n);
 
-	while (!obj) {
-		unsigned int n, idx, slot = hand_open(NULL);
-		struct page *head = partial_pop(s, nid, slot);
-
-		n = head ? slab_get_all(s, head, &idx) : 0;
-		hand_close(slot);
-		if (!head)
-			return NULL;
-		if (n)
-			obj = slab_chain_next(s, head, &idx);
-		while (obj && --n) {
-			void *o = slab_chain_next(s, head, &idx);
-
-			if (!o)
-				break;
-			if (!magazine_push(s, o))
-				slab_put(s, &o, 1);
+		if (!went) {
+			slab_put(s, objs, n);
+			return;
 		}
+		objs += went;
+		n -= went;
 	}
-	look_again(s);
+}
+
+/*
+ * The next slab of the node that has free objects: one for the caller, and as many
+ * as the magazine has room for. They come out of the slab in batches, so that the
+ * rest stays where everyone finds it.
+ */
+static void *refill_from_slab(struct kmem_cache *s, struct page *head)
+{
+	void *batch[MAG_BATCH], *obj;
+	unsigned int n = slab_get_some(s, head, batch, MAG_BATCH);
+
+	obj = n ? batch[0] : NULL;
+	if (n)
+		keep_objects(s, batch + 1, n - 1);
+	while (n == MAG_BATCH && magazine_room(s) >= MAG_BATCH) {
+		n = slab_get_some(s, head, batch, MAG_BATCH);
+		keep_objects(s, batch, n);
+	}
 	return obj;
 }
 
-/* A new slab; keep: what the magazine has room for goes there. */
-static void *refill_new(struct kmem_cache *s, gfp_t gfp, int nid, bool keep)
+static void *refill_partial(struct kmem_cache *s, int nid)
 {
-	unsigned int n, i = 1;
-	struct page *head = slab_new(s, gfp, nid, &n);
+	void *obj = NULL;
+	bool more = true;
+
+	while (!obj && more) {
+		unsigned int slot = hand_open(NULL);
+		struct page *head = partial_pop(s, nid, slot);
+
+		more = head != NULL;
+		if (head) {
+			obj = refill_from_slab(s, head);
+			partial_relist(s, head);
+		}
+		hand_close(slot);
+	}
+	return obj;
+}
+
+/* Objects from i on of a new slab into the magazine; the first that is not. */
+static unsigned int keep_new(struct kmem_cache *s, struct page *head, unsigned int i, unsigned int n)
+{
+	void *batch[MAG_BATCH];
+
+	while (i < n) {
+		unsigned int want = n - i < MAG_BATCH ? n - i : MAG_BATCH, went;
+
+		for (unsigned int k = 0; k < want; k++)
+			batch[k] = slab_object(s, head, i + k);
+		went = (unsigned int)magazine_push_many(s, batch, want);
+		i += went;
+		if (went < want)
+			break;
+	}
+	return i;
+}
+
+/* A new slab; keep: what the magazine has room for goes there. light: no reclaim. */
+static void *refill_new(struct kmem_cache *s, gfp_t gfp, int nid, bool keep, bool light)
+{
+	unsigned int n, kept = 1;
+	struct page *head = slab_new(s, gfp, nid, light, &n);
 
 	if (!head)
 		return NULL;
 	if (keep && !mm_tight)
-		while (i < n && magazine_push(s, slab_object(s, head, i)))
-			i++;
-	slab_publish(s, head, i, n);
-	if (keep)
-		look_again(s);
+		kept = keep_new(s, head, 1, n);
+	slab_publish(s, head, kept, n);
 	return slab_object(s, head, 0);
 }
 
 static void *alloc_keeping(struct kmem_cache *s, gfp_t gfp)
 {
-	int nid = page_home_node();
 	void *obj;
 
 	magazine_open(s);
-	obj = refill_partial(s, nid);
-	return obj ? obj : refill_new(s, gfp & ~__GFP_THISNODE, NUMA_NO_NODE, true);
+	obj = refill_partial(s, page_home_node());
+	if (!obj)
+		obj = refill_new(s, gfp & ~__GFP_THISNODE, NUMA_NO_NODE, true, true);
+	look_again(s);
+	return obj;
 }
 
 static void *alloc_anywhere(struct kmem_cache *s, gfp_t gfp)
@@ -98,17 +140,18 @@ static void *alloc_anywhere(struct kmem_cache *s, gfp_t gfp)
 	if (!obj)
 		obj = partial_get_one(s, -1);
 	if (!obj)
-		obj = refill_new(s, gfp & ~__GFP_THISNODE, NUMA_NO_NODE, false);
+		obj = refill_new(s, gfp & ~__GFP_THISNODE, NUMA_NO_NODE, false, false);
 	return obj;
 }
 
 static void *alloc_on_node(struct kmem_cache *s, gfp_t gfp, int nid)
 {
+	bool strict = gfp & __GFP_THISNODE;
 	void *obj = partial_get_one(s, nid);
 
 	if (!obj)
-		obj = refill_new(s, gfp | __GFP_THISNODE, nid, false);
-	if (!obj && !(gfp & __GFP_THISNODE))
+		obj = refill_new(s, gfp | __GFP_THISNODE, nid, false, !strict);
+	if (!obj && !strict)
 		obj = alloc_anywhere(s, gfp);
 	return obj;
 }
@@ -132,11 +175,22 @@ void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 	if (!obj && reclaim_wait(gfp))
 		obj = alloc_try(s, gfp, nid);
 	if (!obj)
-		count_failure(s->min_order, gfp & __GFP_THISNODE ? nid : -1);
+		count_failure();
 	return taken(s, obj);
 }
 
 /* ---------------------------------------------------------------- freeing */
+
+static bool free_keeping(struct kmem_cache *s, void *obj)
+{
+	bool kept;
+
+	magazine_open(s);
+	magazine_flush(s, s->limit / 2);
+	kept = magazine_push(s, obj);
+	look_again(s);
+	return kept;
+}
 
 void cache_free_slow(struct kmem_cache *s, void *obj)
 {
@@ -145,12 +199,8 @@ void cache_free_slow(struct kmem_cache *s, void *obj)
 	if (!mm_tight) {
 		if ((ctx == CTX_NMI || ctx == CTX_DEBUG) && defer_free(obj))
 			return;
-		magazine_open(s);
-		magazine_flush(s, s->limit / 2);
-		if (magazine_push(s, obj)) {
-			look_again(s);
+		if (free_keeping(s, obj))
 			return;
-		}
 	}
 	slab_put(s, &obj, 1);
 }
@@ -163,7 +213,7 @@ static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *o
 	for (u32 n = ST_FREE(st); n && idx < slab_objects(s, head->order); n--) {
 		if (slab_object(s, head, idx) == obj)
 			return true;
-		idx = READ_ONCE(*link_of(slab_object(s, head, idx), s->offset));
+		idx = link_get(slab_object(s, head, idx), s->offset);
 	}
 	return false;
 }
@@ -179,11 +229,11 @@ static bool object_is_free(struct kmem_cache *s, const void *obj)
 }
 
 /* The lists change while we walk, so one look is not enough for a no. */
-bool freed_twice(const char *call, struct kmem_cache *s, void *obj)
+bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 {
 	for (int i = 0; i < 3; i++)
 		if (object_is_free(s, obj)) {
-			mm_report(call, obj, "double free of an object of %s", s->name);
+			mm_report(call, obj, "an object of %s that is free already (double free)", s->name);
 			return true;
 		}
 	return false;
@@ -232,7 +282,7 @@ static void free_block(const char *call, struct page *page, const void *p)
 		page_free_checked(call, page, page->order);
 }
 
-void free_uncommon(const char *call, const void *p)
+void free_uncommon(const void *p, const char *call)
 {
 	u64 pfn = addr_pfn(p);
 	struct page *page = pfn_page(pfn);

@@ -20,7 +20,9 @@
 struct kmem_cache caches[MAX_CACHES];
 static spinlock_t cache_lock = SPINLOCK_INIT;
 
+#define DESTROY_TRIES 100
 #define WANT_OBJECTS 32  /* in a slab of the usual order, if it is not too large for that */
+#define ODD_MAX_STRIDE 256
 #define SMALL_MEMORY (128UL << 20)
 #define SMALL_MAX_ORDER 3
 #define MAG_MAX_BYTES (256UL << 10) /* what a magazine may hold at most ... */
@@ -60,6 +62,9 @@ static u32 pick_order(const struct kmem_cache *s)
 {
 	u32 order = s->min_order, most = managed_pages << PAGE_SHIFT < SMALL_MEMORY ? SMALL_MAX_ORDER : MAX_SLAB_ORDER;
 
+	/* A page of objects whose size is no power of two is quicker to tell apart. */
+	if (s->stride <= ODD_MAX_STRIDE && s->stride & (s->stride - 1))
+		return order;
 	while (objects_in(s, order) < WANT_OBJECTS && order < most)
 		order++;
 	return order;
@@ -96,6 +101,10 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->objects = objects_in(s, s->order);
 	s->min_objects = objects_in(s, s->min_order);
 	s->limit = pick_limit(s);
+	if (s->mask == ~0UL && !ctor && !s->order) {
+		s->odd_inverse = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
+		s->odd_end = s->objects * s->stride;
+	}
 }
 
 /* The magazine of each CPU; mags NULL: they are kmalloc's, of its own. */
@@ -240,7 +249,7 @@ static void cache_end(struct kmem_cache *s)
 
 int kmem_cache_destroy(struct kmem_cache *s)
 {
-	u64 left;
+	u64 left, tries = DESTROY_TRIES;
 
 	if (!s)
 		return 0;
@@ -250,8 +259,10 @@ int kmem_cache_destroy(struct kmem_cache *s)
 		mm_report("kmem_cache_destroy", s, "%s is kmalloc's", s->name);
 		return -EINVAL;
 	}
-	shrink(s);
-	left = slabs_of(s);
+	do { /* a trim of another CPU may have one in its hands */
+		shrink(s);
+		left = slabs_of(s);
+	} while (left && --tries);
 	if (!left) {
 		cache_end(s);
 		return 0;
@@ -314,7 +325,7 @@ static __always_inline void free_to(const char *call, struct kmem_cache *s, void
 	if (unlikely(pfn >= max_pfn || READ_ONCE(pfn_page(pfn)->cpu_off) != CPU_OFF(s->id)))
 		free_wrong(call, s, obj);
 	else if (!fast_free(obj))
-		free_uncommon(call, obj);
+		free_uncommon(obj, call);
 }
 
 void kmem_cache_free(struct kmem_cache *s, void *obj)

@@ -34,7 +34,7 @@ static void check_chain(const struct kmem_cache *s, struct page *head)
 			differ("link or mark of a free object", (u64)obj, *mark_of(obj, s->offset), free_mark);
 			return;
 		}
-		idx = *link_of(obj, s->offset);
+		idx = link_get(obj, s->offset);
 	}
 	if (n != ST_FREE(head->state))
 		differ("free objects of a slab", page_pfn(head), ST_FREE(head->state), n);
@@ -132,11 +132,19 @@ static void check_hints(u64 line)
 		differ("hint missing for a line", line, any | word << 1 | whole << 2, 0);
 }
 
+static void check_word(u64 w)
+{
+	u64 pfn = w << WORD_SHIFT;
+
+	for (u32 map = free_map_of(w); map; map >>= 1, pfn++)
+		if (map & 1 && pfn_page(pfn)->type != PT_NONE)
+			differ("free page has a type", pfn, pfn_page(pfn)->type, PT_NONE);
+}
+
 static void check_map(void)
 {
-	for (u64 pfn = 0; pfn < max_pfn; pfn++)
-		if (page_is_free(pfn) && pfn_page(pfn)->type != PT_NONE)
-			differ("free page has a type", pfn, pfn_page(pfn)->type, PT_NONE);
+	for (u64 w = 0; w < nr_lines * LINE_WORDS; w++)
+		check_word(w);
 	for (u64 line = 0; line < nr_lines; line++)
 		check_hints(line);
 	if (hint_busy())

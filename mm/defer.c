@@ -18,6 +18,9 @@
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
 
+#define RETRIES 4
+#define BARRIER_TRIES 1000
+
 static DEFINE_PER_CPU(struct magazine, defer_stack);
 static DEFINE_PER_CPU(void **, defer_top);
 static DEFINE_PER_CPU(struct irq_work, defer_work);
@@ -37,9 +40,11 @@ bool defer_free(void *obj)
 	return true;
 }
 
+/* Bounded, whoever keeps interrupting: what is left is asked for again. */
 u64 defer_serve(void)
 {
 	enum local_result r;
+	unsigned int tries = RETRIES;
 	u64 n = 0, flags;
 
 	do {
@@ -53,7 +58,9 @@ u64 defer_serve(void)
 			n++;
 		}
 		arch_irq_restore(flags);
-	} while (r != LOCAL_REFUSED);
+	} while (r == LOCAL_DONE || (r == LOCAL_RESTART && --tries));
+	if (r == LOCAL_RESTART)
+		defer_kick();
 	return n;
 }
 
@@ -109,16 +116,25 @@ void defer_kick_all(void)
 		irq_work_queue_on(per_cpu_ptr(defer_work, c), c);
 }
 
-static void serve_here(void *unused)
+/* What comes in meanwhile is no concern of the barrier's. */
+static void serve_here(void *unfinished)
 {
-	(void)unused;
-	defer_serve();
+	u64 waiting = defer_count(smp_processor_id());
+
+	if (defer_serve() < waiting && defer_count(smp_processor_id()))
+		__atomic_store_n((u32 *)unfinished, 1, __ATOMIC_RELAXED);
 }
 
 void defer_free_barrier(void)
 {
 	BUG_ON(!in_thread());
-	on_each_cpu(serve_here, NULL, true);
+	for (unsigned int i = 0; i < BARRIER_TRIES; i++) {
+		u32 unfinished = 0;
+
+		on_each_cpu(serve_here, &unfinished, true);
+		if (!unfinished)
+			return;
+	}
 }
 
 void defer_init(void)

@@ -20,28 +20,30 @@ static __always_inline void *fast_alloc(u64 cpu_off, u32 offset)
 	return obj;
 }
 
-static __always_inline u64 cpu_mask(u64 cpu_off)
+/* Is p the start of an object, in a cache of one-page slabs? */
+static __always_inline bool odd_start(const void *p, u64 cpu_off)
 {
-	return this_cpu_read64(*(u64 *)((char *)&cache_cpu[0].mask + cpu_off));
+	u32 inverse = this_cpu_read32_at(&cache_cpu[0].odd_inverse, cpu_off), off = (u64)p & ~PAGE_MASK;
+
+	return off * inverse < inverse && off < this_cpu_read32_at(&cache_cpu[0].odd_end, cpu_off);
 }
 
 /*
- * True if p was an object in use of a plain cache (a power of two, no
- * constructor), and has gone into the magazine.
+ * True if p was an object in use of a plain cache (a power of two or one-page
+ * slabs, no constructor), and has gone into the magazine.
  */
 static __always_inline bool fast_free(void *p)
 {
 	u64 phys = (u64)p - DIRECT_MAP_BASE, cpu_off;
-	u32 mark = free_mark;
 
 	if (unlikely(phys >> PAGE_SHIFT >= max_pfn))
 		return false;
 	cpu_off = vmemmap[phys >> PAGE_SHIFT].cpu_off;
-	if (unlikely((u64)p & cpu_mask(cpu_off)))
+	if (this_cpu_test64(&cache_cpu[0].mask, cpu_off, (u64)p) && !odd_start(p, cpu_off))
 		return false;
-	if (unlikely(READ_ONCE(*mark_of(p, 0)) == mark))
+	if (unlikely(READ_ONCE(*mark_of(p, 0)) == free_mark))
 		return false;
-	WRITE_ONCE(*mark_of(p, 0), mark);
+	WRITE_ONCE(*mark_of(p, 0), free_mark);
 	if (likely(local_push(&cache_cpu[0].top, cpu_off, p) == LOCAL_DONE))
 		return true;
 	cache_free_slow(&caches[cpu_off / sizeof(struct cache_cpu)], p);

@@ -10,10 +10,14 @@
 #include "mm/walk.h"
 #include <anyctx/smp.h>
 
+u32 free_map_of(u64 w)
+{
+	return line_peek(w / LINE_WORDS) == LINE_FREE ? (u32)WORD_FULL : word_peek(w);
+}
+
 bool page_is_free(u64 pfn)
 {
-	return line_peek(pfn >> LINE_SHIFT) == LINE_FREE ||
-	       (word_peek(pfn >> WORD_SHIFT) >> (pfn & (WORD_PAGES - 1)) & 1);
+	return free_map_of(pfn >> WORD_SHIFT) >> (pfn & (WORD_PAGES - 1)) & 1;
 }
 
 static void walk_slab(struct walk *w, const struct page *head)
@@ -30,11 +34,12 @@ static void walk_slab(struct walk *w, const struct page *head)
 void walk_all(struct walk *w, void (*each)(struct page *head))
 {
 	*w = (struct walk){ 0 };
+	for (u64 word = 0; word < nr_lines * LINE_WORDS; word++)
+		w->free += popcount32(free_map_of(word));
 	for (u64 pfn = 0; pfn < max_pfn; pfn++) {
 		struct page *page = pfn_page(pfn);
 		u8 type = READ_ONCE(page->type);
 
-		w->free += page_is_free(pfn);
 		if (type == PT_NONE || type >= NR_PAGE_TYPES || (type == PT_SLAB && page->tail))
 			continue;
 		w->pages[type] += 1UL << page->order;

@@ -9,7 +9,6 @@
 
 void mm_init(void)
 {
-	free_mark = (u32)arch_boot_random() | 1;
 	memmap_init();
 	page_alloc_init();
 	reclaim_init();

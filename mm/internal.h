@@ -30,6 +30,10 @@ static inline u64 load(const u64 *p)
 	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
 
+/* Flags that make no difference where memory is at hand; above any node number,
+ * so that one test is enough for flags and node. */
+#define GFP_PLAIN (__GFP_THISNODE | __GFP_NOWARN | __GFP_HIGH | __GFP_RECLAIM)
+
 /* What a page descriptor stands for. */
 enum page_type {
 	PT_NONE = 0, /* free, unmanaged, or the tail of a block */
@@ -48,12 +52,22 @@ struct page {
 	u64 state;    /* head of a slab: the state word; its sequence survives the slab */
 	u32 next;     /* slab: frame number of the next on a stack of slabs */
 	u32 refcount; /* block: references; 0 is frozen */
-	u16 cpu_off;  /* slab: where its cache's struct cache_cpu is in cache_cpu[]; else 0 */
-	u8 type;      /* enum page_type */
-	u8 order;     /* of the block or slab */
-	u8 tail;      /* slab: pages from its head */
-	u8 unused[3];
+	union {
+		struct {
+			u16 cpu_off; /* slab: where its cache's struct cache_cpu is in cache_cpu[]; else 0 */
+			u8 type;     /* enum page_type */
+			u8 order;    /* of the block or slab */
+			u8 tail;     /* slab: pages from its head */
+			u8 unused[3];
+		};
+		u64 kind; /* the same in one word; block_kind() for a block */
+	};
 };
+
+static __always_inline u64 block_kind(enum page_type type, unsigned int order)
+{
+	return (u64)type << 16 | (u64)order << 24;
+}
 
 /* The descriptors, in frame order; linker.ld places them, memmap.c maps them. */
 extern struct page vmemmap[];
@@ -137,13 +151,23 @@ bool words_look_full(u64 first, u64 n);
 u32 word_take_all(u64 w, unsigned int order);
 /* Give pages back; false, and nothing done, if one of them was free already. */
 bool word_give(u64 w, u32 mask);
+/* The same with n whole words, each by itself. */
+bool words_give(u64 w, u64 n);
 /* Take n whole words from w, n a power of two and at least 2. */
 bool words_take(u64 w, u64 n, bool force);
 /* The free map of a word as it stands now, holds resolved. 0 in a line that is
  * not split. */
 u32 word_peek(u64 w);
 /* The first aligned run of 2^order ones (order <= 5) in map, or -1. */
-int find_run(u32 map, unsigned int order);
+static inline int find_run(u32 map, unsigned int order)
+{
+	static const u32 aligned[] = { 0x55555555, 0x11111111, 0x01010101, 0x00010001, 0x00000001 };
+
+	for (unsigned int k = 0; k < order; k++)
+		map &= map >> (1u << k) & aligned[k];
+	return map ? __builtin_ctz(map) : -1;
+}
+
 
 /* The whole line as one block of order 9. */
 bool line_take(u64 line, bool force);
@@ -179,7 +203,8 @@ bool hint_busy(void);
 /* ------------------------------------------------------------- page layer */
 
 void page_alloc_init(void);
-/* A block, its descriptor filled in; refcount is the head's. Never zeroed. */
+/* A block, its descriptor filled in; refcount is the head's. Never zeroed. If NULL
+ * comes while a free block is seen, that is counted as spurious. */
 struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount,
 			enum page_type type);
 /* The same, frozen, without reclaim or a last look: the caller has another way. */
@@ -188,12 +213,16 @@ struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_
 void page_free_block(struct page *page, unsigned int order, enum page_type type);
 /* Is there a free block of this order (on node nid, or -1) now? Looks at all. */
 bool page_find_free(unsigned int order, int nid);
+/* The last step of freeing a block of order 9. */
+void line_page_give(u64 pfn, enum page_type type);
+/* After a free while memory is tight. */
+void page_freed_tight(void);
 /* The node whose memory this CPU takes first. */
 int page_home_node(void);
 /* Give back this CPU's private pages; how many. Any context. */
 u64 page_flush_cpu(void);
-/* An allocation ends with NULL: count it, and whether a block was free after all. */
-void count_failure(unsigned int order, int nid);
+/* An allocation ends with NULL. */
+void count_failure(void);
 /* Checked free of a block; call is the public name for the report. */
 void page_free_checked(const char *call, struct page *page, unsigned int order);
 
@@ -203,7 +232,8 @@ void page_free_checked(const char *call, struct page *page, unsigned int order);
 struct page_cpu {
 	u64 private[NR_PRIVATE];
 	u64 allocated[NR_PAGE_TYPES]; /* pages taken minus pages given back, on this CPU */
-	u64 cursor; /* the line where the last search ended */
+	u64 cursor;     /* the line where the last search ended */
+	u64 line_given; /* the line that was last given back whole */
 	u64 arena_first, arena_end; /* lines searched first */
 	u64 home_node;              /* theirs */
 };
@@ -221,19 +251,22 @@ DECLARE_PER_CPU(struct page_cpu, page_cpu);
  * slot below floor holds NULL, so that a pop from an empty one finds that. Closed
  * is both: top at the end, and NULL in the last slot.
  */
-#define MAG_SLOTS 256
+#define MAG_SLOTS (LOCAL_STACK_BYTES / sizeof(void *))
 #define MAG_BYTES (MAG_SLOTS * sizeof(void *))
 struct magazine {
 	void *slot[MAG_SLOTS];
-} __aligned(2048);
+} __aligned(LOCAL_STACK_BYTES);
 
 struct cache_cpu {
 	void **top;
 	u64 mask;     /* bits that are 0 in any object's address; ~0: look closer */
 	void **floor; /* the lowest slot in use */
 	void **end;   /* behind the last slot */
-	u64 slabs;    /* slabs made minus slabs freed, on this CPU */
-	u64 unused[3]; /* to a line of 64 bytes */
+	/* Of one-page slabs of other strides: an object's offset in the page times
+	 * odd_inverse, cut to 32 bits, is below odd_inverse. 0: a closer look. */
+	u32 odd_inverse, odd_end; /* end: of the objects in the page */
+	u64 slabs;      /* slabs made minus slabs freed, on this CPU */
+	u64 unused[2];  /* to a line of 64 bytes */
 };
 
 #define MAX_CACHES 128
@@ -262,7 +295,8 @@ struct kmem_cache {
 	u32 offset;     /* of the mark in the object */
 	u32 recip;      /* ceil(2^32 / stride) */
 	u32 align, flags;
-	u64 mask;       /* struct cache_cpu's */
+	u64 mask;       /* this and the next: struct cache_cpu's */
+	u32 odd_inverse, odd_end;
 	u32 limit;      /* objects one CPU's magazine may hold */
 	u32 order, min_order;     /* usual and smallest order of a slab */
 	u32 objects, min_objects; /* and how many objects each has */
@@ -277,23 +311,29 @@ extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
  * slab's chain (low half; of no meaning in a magazine) and a mark (high half), a
  * secret of this boot. An allocated one's mark is cleared. So a free that finds
  * the mark is a double free, or one chance in 2^32; a chain without it has been
- * written to.
+ * written to. The index is kept as its difference from the mark, so that no small
+ * number written over it is taken for one.
  *
  * State word, in the head page of a slab: head index 10 | free count 10 | cache
  * id 10 | on-list 1 | sequence 33. Written by anyone, with one locked cmpxchg.
  * On-list is set from before the slab is put on a stack until the call that took
  * it off has emptied or released it.
  */
-extern u32 free_mark;
+static const u32 free_mark = 0x9d3bc3a5; /* any number; no link looks like an index with it */
 
 static __always_inline u32 *mark_of(const void *obj, u32 offset)
 {
 	return (u32 *)((char *)obj + offset + 4);
 }
 
-static __always_inline u32 *link_of(const void *obj, u32 offset)
+static __always_inline u32 link_get(const void *obj, u32 offset)
 {
-	return (u32 *)((char *)obj + offset);
+	return READ_ONCE(*(u32 *)((char *)obj + offset)) ^ free_mark;
+}
+
+static __always_inline void link_set(void *obj, u32 offset, u32 next)
+{
+	WRITE_ONCE(*(u32 *)((char *)obj + offset), next ^ free_mark);
 }
 
 #define ST_NONE 1023UL /* head index: no free object */
@@ -328,18 +368,19 @@ static __always_inline unsigned int slab_objects(const struct kmem_cache *s, uns
 void *slab_object(const struct kmem_cache *s, const struct page *head, unsigned int idx);
 /* Its index, or -1: p is not the start of an object of the slab. */
 int slab_index(const struct kmem_cache *s, const struct page *head, const void *p);
-/* A new slab, all n objects of it in the caller's hands, marked free. */
-struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, unsigned int *n);
+/* A new slab, all n objects of it in the caller's hands, marked free. light: no
+ * reclaim for it. */
+struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsigned int *n);
 /* Objects of one slab go back into it, chained or single. A report if it had too many. */
 void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n);
 /* Objects from..n-1 of a new slab into its chain, for everyone. */
 void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n);
 /* One free object, or NULL; the slab may be gone by now. */
 void *slab_get_one(struct kmem_cache *s, struct page *head);
-/* All of them and off the list: how many; the first one's index to *first. */
-unsigned int slab_get_all(struct kmem_cache *s, struct page *head, unsigned int *first);
-/* The object at *idx of a chain taken with slab_get_all, and on to the next; NULL: broken (reported). */
-void *slab_chain_next(struct kmem_cache *s, struct page *head, unsigned int *idx);
+/* Up to max of them at once; how many. */
+unsigned int slab_get_some(struct kmem_cache *s, struct page *head, void **objs, unsigned int max);
+/* Off the list if no object is free; the caller took it off its stack. */
+bool slab_unlist_if_exhausted(struct kmem_cache *s, struct page *head);
 /* Free the slab's pages if no object is in use; the caller took it off its stack. */
 bool slab_release_if_empty(struct kmem_cache *s, struct page *head);
 
@@ -347,7 +388,10 @@ bool slab_release_if_empty(struct kmem_cache *s, struct page *head);
 void partial_push(struct kmem_cache *s, struct page *head);
 /* Taken off, and in hand slot `slot`; NULL: none. */
 struct page *partial_pop(struct kmem_cache *s, int nid, unsigned int slot);
-/* One object, without taking a slab off: from node nid, or -1: any, and any hand. */
+/* A slab that was taken off goes back, unless no object is free. */
+void partial_relist(struct kmem_cache *s, struct page *head);
+/* One object, without taking a slab off its stack: from node nid, or -1: any. NULL:
+ * there was none all the time. */
 void *partial_get_one(struct kmem_cache *s, int nid);
 /* Release all empty slabs: pages freed. Any context. */
 u64 partial_trim(struct kmem_cache *s, int nid);
@@ -362,8 +406,14 @@ void magazine_setup(struct kmem_cache *s, unsigned int cpu, struct magazine *m);
 void magazine_setup_none(unsigned int cpu); /* cache_cpu[0] */
 void *magazine_pop(const struct kmem_cache *s);
 bool magazine_push(const struct kmem_cache *s, void *obj);
+/* Up to n objects, 0 < n <= MAG_BATCH: how many went. */
+#define MAG_BATCH 32
+u64 magazine_pop_many(const struct kmem_cache *s, void **out, u64 n);
+u64 magazine_push_many(const struct kmem_cache *s, void *const *in, u64 n);
 /* Up to max objects back into their slabs; how many. */
 u64 magazine_flush(struct kmem_cache *s, u64 max);
+/* How many more it could take. */
+u64 magazine_room(const struct kmem_cache *s);
 /* Flush and close, so that nothing is kept; open again. */
 u64 magazine_close(struct kmem_cache *s);
 void magazine_open(struct kmem_cache *s);
@@ -375,9 +425,9 @@ u64 magazine_count(const struct kmem_cache *s, unsigned int cpu);
 void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid);
 void cache_free_slow(struct kmem_cache *s, void *obj);
 /* Anything but the common case: any pointer at all. */
-void free_uncommon(const char *call, const void *p);
+void free_uncommon(const void *p, const char *call);
 /* obj is marked as free: is it? Then it has been reported. */
-bool freed_twice(const char *call, struct kmem_cache *s, void *obj);
+bool freed_twice(const char *call, struct kmem_cache *s, const void *obj);
 
 /* cache.c */
 void cache_init(void);
@@ -396,7 +446,7 @@ struct magazine *kmalloc_magazine(u32 id, unsigned int cpu);
  * Frees that an NMI or debug exception leaves for later, when the magazine is
  * full: a stack like a magazine, served by its CPU in an interrupt.
  */
-#define DEFER_MAX 255 /* waiting at most, a CPU */
+#define DEFER_MAX (MAG_SLOTS - 1) /* waiting at most, a CPU */
 struct defer_counts {
 	u64 queued, served;
 };

@@ -64,7 +64,7 @@ static __noinline void *alloc_large(const char *call, size_t size, gfp_t gfp, in
 	order = size_order(size);
 	page = page_alloc(gfp, nid, order, 1, PT_LARGE);
 	if (unlikely(!page)) {
-		count_failure(order, gfp & __GFP_THISNODE ? nid : -1);
+		count_failure();
 		return NULL;
 	}
 	if (gfp & __GFP_ZERO)
@@ -84,7 +84,7 @@ static bool bad_args(const char *call, gfp_t gfp, int nid)
 }
 
 /* Everything that is not an object at hand, wherever from and as it is. */
-static __noinline void *alloc_uncommon(const char *call, size_t size, gfp_t gfp, int nid)
+static __noinline void *alloc_uncommon(size_t size, gfp_t gfp, int nid, const char *call)
 {
 	struct kmem_cache *s;
 	void *obj = NULL;
@@ -105,51 +105,50 @@ static __noinline void *alloc_uncommon(const char *call, size_t size, gfp_t gfp,
 	return obj;
 }
 
-/* Flags that make no difference where an object is at hand. */
-#define GFP_PLAIN (__GFP_THISNODE | __GFP_NOWARN | __GFP_HIGH | __GFP_RECLAIM)
-
-static __always_inline void *alloc_size(const char *call, size_t size, gfp_t gfp, int nid)
+/* mask: flags that the long way may follow. */
+static __always_inline void *alloc_size(const char *call, size_t size, gfp_t gfp, int nid, gfp_t mask)
 {
 	void *obj = NULL;
 
-	if (likely(size <= KMALLOC_MAX_CACHE_SIZE && !((gfp & ~GFP_PLAIN) | (u32)(nid + 1))))
+	if (likely(size <= KMALLOC_MAX_CACHE_SIZE && !((gfp | (u32)(nid + 1)) & ~GFP_PLAIN)))
 		obj = fast_alloc(size_cpu_off[(size + 7) / 8], 0);
-	return likely(obj) ? obj : alloc_uncommon(call, size, gfp, nid);
+	return likely(obj) ? obj : alloc_uncommon(size, gfp & mask, nid, call);
 }
 
 void *kmalloc(size_t size, gfp_t gfp)
 {
-	return alloc_size("kmalloc", size, gfp, NUMA_NO_NODE);
+	return alloc_size("kmalloc", size, gfp, NUMA_NO_NODE, ~0u);
 }
 
 void *kzalloc(size_t size, gfp_t gfp)
 {
-	return alloc_size("kzalloc", size, gfp | __GFP_ZERO, NUMA_NO_NODE);
+	return alloc_size("kzalloc", size, gfp | __GFP_ZERO, NUMA_NO_NODE, ~0u);
 }
 
 void *kmalloc_node(size_t size, gfp_t gfp, int node)
 {
-	return alloc_size("kmalloc_node", size, gfp, node);
+	return alloc_size("kmalloc_node", size, gfp, node, ~0u);
 }
 
 void *kmalloc_nolock(size_t size, gfp_t gfp, int node)
 {
-	return alloc_size("kmalloc_nolock", size, gfp & ~__GFP_RECLAIM, node);
+	return alloc_size("kmalloc_nolock", size, gfp, node, ~__GFP_RECLAIM);
 }
 
 void kfree(const void *p)
 {
 	if (unlikely(!fast_free((void *)p)))
-		free_uncommon("kfree", p);
+		free_uncommon(p, "kfree");
 }
 
 void kfree_nolock(const void *p)
 {
 	if (unlikely(!fast_free((void *)p)))
-		free_uncommon("kfree_nolock", p);
+		free_uncommon(p, "kfree_nolock");
 }
 
-size_t ksize(const void *p)
+/* What may be used at p, for that call; 0: nothing, and reported if it should be. */
+static size_t usable_size(const char *call, const void *p)
 {
 	u64 pfn = addr_pfn(p);
 	struct page *page = pfn_page(pfn);
@@ -157,24 +156,32 @@ size_t ksize(const void *p)
 	if (ZERO_OR_NULL_PTR(p))
 		return 0;
 	if (pfn < max_pfn && page->type == PT_SLAB) {
-		const struct kmem_cache *s = &caches[page->cpu_off / sizeof(struct cache_cpu)];
+		struct kmem_cache *s = &caches[page->cpu_off / sizeof(struct cache_cpu)];
 
-		if (slab_index(s, slab_head(page), p) >= 0)
+		if (slab_index(s, slab_head(page), p) >= 0) {
+			if (READ_ONCE(*mark_of(p, s->offset)) == free_mark && freed_twice(call, s, p))
+				return 0;
 			return s->size;
+		}
 	} else if (pfn < max_pfn && page->type != PT_NONE && !((u64)p & ~PAGE_MASK)) {
 		return PAGE_SIZE << page->order;
 	}
-	mm_report("ksize", p, "not an allocated object");
+	mm_report(call, p, "not an allocated object");
 	return 0;
+}
+
+size_t ksize(const void *p)
+{
+	return usable_size("ksize", p);
 }
 
 void *krealloc(void *p, size_t size, gfp_t gfp)
 {
-	size_t had = ksize(p);
+	size_t had = usable_size("krealloc", p);
 	void *new;
 
 	if (ZERO_OR_NULL_PTR(p))
-		return alloc_size("krealloc", size, gfp, NUMA_NO_NODE);
+		return alloc_size("krealloc", size, gfp, NUMA_NO_NODE, ~0u);
 	if (!had)
 		return NULL; /* reported */
 	if (!size) {
@@ -183,9 +190,9 @@ void *krealloc(void *p, size_t size, gfp_t gfp)
 	}
 	if (size <= had && size > had / 2)
 		return p;
-	new = alloc_size("krealloc", size, gfp, NUMA_NO_NODE);
+	new = alloc_size("krealloc", size, gfp, NUMA_NO_NODE, ~0u);
 	if (!new)
-		return NULL;
+		return size <= had ? p : NULL; /* too large will do */
 	memcpy(new, p, size < had ? size : had);
 	kfree(p);
 	return new;

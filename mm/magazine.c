@@ -63,7 +63,26 @@ bool magazine_push(const struct kmem_cache *s, void *obj)
 
 /* ------------------------------------------------------------ many objects */
 
-#define BATCH 32
+u64 magazine_pop_many(const struct kmem_cache *s, void **out, u64 n)
+{
+	u64 done = 0;
+
+	for (int i = 0; i < RETRIES; i++)
+		if (local_pop_many(&cache_cpu[0].top, off_of(s), out, n, &done) != LOCAL_RESTART)
+			return done;
+	out[0] = magazine_pop(s);
+	return out[0] != NULL;
+}
+
+u64 magazine_push_many(const struct kmem_cache *s, void *const *in, u64 n)
+{
+	u64 done = 0;
+
+	for (int i = 0; i < RETRIES; i++)
+		if (local_push_many(&cache_cpu[0].top, off_of(s), in, n, &done) != LOCAL_RESTART)
+			return done;
+	return magazine_push(s, in[0]);
+}
 
 /* Those of the batch that are of the first one's slab go back together; the rest
  * stays, moved to the front. Returns how many are left. */
@@ -71,7 +90,7 @@ static unsigned int put_one_slab(struct kmem_cache *s, void **batch, unsigned in
 {
 	struct page *head = obj_slab(batch[0]);
 	unsigned int same = 0, rest = 0;
-	void *objs[BATCH];
+	void *objs[MAG_BATCH];
 
 	for (unsigned int i = 0; i < n; i++) {
 		if (obj_slab(batch[i]) == head)
@@ -89,11 +108,10 @@ u64 magazine_flush(struct kmem_cache *s, u64 max)
 	u64 done = 0;
 
 	while (done < max) {
-		unsigned int n = 0, want = mm_tight ? 1 : BATCH;
-		void *batch[BATCH], *obj;
+		u64 want = mm_tight ? 1 : max - done < MAG_BATCH ? max - done : MAG_BATCH;
+		void *batch[MAG_BATCH];
+		unsigned int n = (unsigned int)magazine_pop_many(s, batch, want);
 
-		while (n < want && done + n < max && (obj = magazine_pop(s)))
-			batch[n++] = obj;
 		if (!n)
 			break;
 		done += n;
@@ -101,6 +119,13 @@ u64 magazine_flush(struct kmem_cache *s, u64 max)
 			n = put_one_slab(s, batch, n);
 	}
 	return done;
+}
+
+u64 magazine_room(const struct kmem_cache *s)
+{
+	const struct cache_cpu *c = mine(s);
+
+	return (u64)(c->end - READ_ONCE(c->top));
 }
 
 u64 magazine_close(struct kmem_cache *s)
@@ -158,12 +183,17 @@ void magazine_setup(struct kmem_cache *s, unsigned int cpu, struct magazine *m)
 {
 	struct cache_cpu *c = per_cpu_ptr(cache_cpu[s->id], cpu);
 
-	c->end = (m ? m : &closed)->slot + MAG_SLOTS;
-	c->floor = m ? c->end - s->limit : c->end;
+	void **end = (m ? m : &closed)->slot + MAG_SLOTS, **floor = m ? end - s->limit : end;
+
 	if (m)
-		c->floor[-1] = NULL;
+		floor[-1] = NULL;
+	/* In this order: a nested magazine_open must not find the old floor and new top. */
+	WRITE_ONCE(c->end, end);
+	WRITE_ONCE(c->floor, floor);
 	c->mask = s->mask;
-	c->top = c->floor;
+	c->odd_inverse = s->odd_inverse;
+	c->odd_end = s->odd_end;
+	WRITE_ONCE(c->top, floor);
 }
 
 void magazine_setup_none(unsigned int cpu)

@@ -8,11 +8,12 @@
  * to say: the same value always means the same free pages, so it needs no
  * sequence number.
  *
- * While memory is tight nobody has private pages. All functions: any context.
+ * While memory is tight nobody has private pages. The short ways are in
+ * page_fast.h. All functions: any context.
  */
 #include "kernel/panic.h"
 #include "lib/bits.h"
-#include "mm/internal.h"
+#include "mm/page_fast.h"
 #include "mm/search.h"
 #include <anyctx/smp.h>
 
@@ -20,42 +21,9 @@ DEFINE_PER_CPU(struct page_cpu, page_cpu);
 DEFINE_PER_CPU(struct mm_fail_counts, mm_fail_counts);
 
 #define RECLAIM_TRIES 8
-#define LOOK_TRIES 4
+#define LOOK_TRIES 16
 
 /* ------------------------------------------------------- the private pages */
-
-static __always_inline u64 *private_word(unsigned int order)
-{
-	return &page_cpu.private[order != 0];
-}
-
-static __always_inline u64 private_get(unsigned int order)
-{
-	u64 *private = private_word(order), v = this_cpu_read64(*private);
-
-	for (;;) {
-		int bit = order ? find_run((u32)v, order) : (u32)v ? __builtin_ctz((u32)v) : -1;
-
-		if (unlikely(bit < 0))
-			return NO_PFN;
-		if (likely(this_cpu_cmpxchg64(private, &v, v & ~((u64)run_mask(order) << bit))))
-			return (v >> 32 << WORD_SHIFT) + (u64)bit;
-	}
-}
-
-/* True if the block is of the private word and went there; *twice: it was there. */
-static __always_inline bool private_put(u64 pfn, unsigned int order, bool *twice)
-{
-	u64 *private = private_word(order), v = this_cpu_read64(*private);
-	u64 bits = (u64)run_mask(order) << (pfn & (WORD_PAGES - 1));
-
-	while (v >> 32 == pfn >> WORD_SHIFT && v) {
-		*twice = v & bits;
-		if (*twice || likely(this_cpu_cmpxchg64(private, &v, v | bits)))
-			return true;
-	}
-	return false;
-}
 
 /* This word's pages become the private ones; those there were go back. */
 static void private_set(unsigned int order, u64 w, u32 map)
@@ -89,6 +57,15 @@ static u64 refill_from_line(u64 line, unsigned int order)
 	return NO_PFN;
 }
 
+/* Now and then is often enough to see the end of memory come. */
+static void cursor_move(struct page_cpu *pc, u64 line)
+{
+	if (line == READ_ONCE(pc->cursor))
+		return;
+	WRITE_ONCE(pc->cursor, line);
+	tight_check();
+}
+
 /* From the CPU's own arena only: beyond it there is no keeping. */
 static u64 private_refill(unsigned int order)
 {
@@ -100,7 +77,7 @@ static u64 private_refill(unsigned int order)
 		u64 pfn = line_node[line] == line_node[pc->arena_first] ? refill_from_line(line, order) : NO_PFN;
 
 		if (pfn != NO_PFN) {
-			WRITE_ONCE(pc->cursor, line);
+			cursor_move(pc, line);
 			return pfn;
 		}
 		hint_recheck(HINT_ANY, line);
@@ -108,7 +85,7 @@ static u64 private_refill(unsigned int order)
 	line = hint_next(HINT_LINE, pc->arena_first, pc->arena_end);
 	if (line == pc->arena_end || line_node[line] != line_node[pc->arena_first] || !line_split(line))
 		return NO_PFN;
-	WRITE_ONCE(pc->cursor, line);
+	cursor_move(pc, line);
 	return refill_from_line(line, order);
 }
 
@@ -136,7 +113,9 @@ static u64 take_once(gfp_t gfp, int nid, unsigned int order, bool local)
 {
 	u64 pfn = NO_PFN;
 
-	if (order <= WORD_SHIFT && local && !mm_tight)
+	if (order > WORD_SHIFT)
+		tight_check();
+	else if (local && !mm_tight)
 		pfn = private_refill(order);
 	if (pfn == NO_PFN)
 		pfn = take_nearest(nid, order, gfp & __GFP_THISNODE);
@@ -144,88 +123,89 @@ static u64 take_once(gfp_t gfp, int nid, unsigned int order, bool local)
 }
 
 /* While we look at one line, a block may be freed in one that we have passed: if
- * there is any now, look again. */
-static u64 take_any(int nid, unsigned int order)
+ * there is any now, look again. *left: there still was when we gave up. */
+static u64 take_any(int nid, unsigned int order, bool *left)
 {
-	for (unsigned int i = 0; i < LOOK_TRIES; i++) {
-		u64 pfn = take_last_look(nid, order);
+	u64 pfn = NO_PFN;
 
-		if (pfn != NO_PFN || !page_find_free(order, nid))
-			return pfn;
+	*left = true;
+	for (unsigned int i = 0; pfn == NO_PFN && *left && i < LOOK_TRIES; i++) {
+		pfn = take_last_look(nid, order);
+		if (pfn == NO_PFN)
+			*left = page_find_free(order, nid);
 	}
-	return NO_PFN;
+	return pfn;
 }
 
 static __noinline u64 take_slow(gfp_t gfp, int nid, unsigned int order, bool local)
 {
 	int strict = gfp & __GFP_THISNODE ? nid : -1;
 	u64 pfn = take_once(gfp, nid, order, local);
+	bool left = false;
 
 	if (pfn == NO_PFN)
-		pfn = take_any(strict, order);
+		pfn = take_any(strict, order, &left);
 	for (unsigned int i = 0; pfn == NO_PFN && i < RECLAIM_TRIES; i++) {
 		bool got = reclaim();
 
-		pfn = take_any(strict, order);
+		pfn = take_any(strict, order, &left);
 		if (!got)
 			break;
 	}
 	if (pfn == NO_PFN && reclaim_wait(gfp))
-		pfn = take_any(strict, order);
+		pfn = take_any(strict, order, &left);
+	if (pfn == NO_PFN && left)
+		this_cpu_add64(mm_fail_counts.spurious, 1);
 	return pfn;
 }
 
-void count_failure(unsigned int order, int nid)
+void count_failure(void)
 {
 	this_cpu_add64(mm_fail_counts.failures, 1);
-	if (page_find_free(order, nid))
-		this_cpu_add64(mm_fail_counts.spurious, 1);
-}
-
-static __always_inline struct page *page_taken(u64 pfn, unsigned int order, u32 refcount, enum page_type type)
-{
-	struct page *page = pfn_page(pfn);
-
-	this_cpu_add64(page_cpu.allocated[type], 1UL << order);
-	page->refcount = refcount;
-	page->order = (u8)order;
-	page->type = (u8)type;
-	return page;
 }
 
 struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_type type)
 {
 	bool local = nid == NUMA_NO_NODE;
-	u64 pfn = local ? private_get(order) : NO_PFN;
+	struct page *page = local ? private_page(order, 0, type) : NULL;
+	u64 pfn;
 
-	if (pfn == NO_PFN)
-		pfn = take_once(gfp, local ? cpu_to_node(smp_processor_id()) : nid, order, local);
+	if (likely(page))
+		return page;
+	pfn = take_once(gfp, local ? page_home_node() : nid, order, local);
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, 0, type);
 }
 
 struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, enum page_type type)
 {
 	bool local = nid == NUMA_NO_NODE;
-	u64 pfn = NO_PFN;
+	struct page *page = NULL;
+	u64 pfn;
 
-	if (likely(order <= WORD_SHIFT && local))
-		pfn = private_get(order);
-	if (unlikely(pfn == NO_PFN)) {
-		pfn = take_slow(gfp, local ? cpu_to_node(smp_processor_id()) : nid, order, local);
-		if (unlikely(pfn == NO_PFN))
-			return NULL;
-	}
-	return page_taken(pfn, order, refcount, type);
+	if (order <= WORD_SHIFT && local)
+		page = private_page(order, refcount, type);
+	else if (order == LINE_SHIFT && local)
+		page = line_page(refcount, type);
+	if (page)
+		return page;
+	pfn = take_slow(gfp, local ? page_home_node() : nid, order, local);
+	return pfn == NO_PFN ? NULL : page_taken(pfn, order, refcount, type);
 }
 
-/* Each word at once free for all. */
-static bool give_words(u64 w, u64 n)
+static void give_failed(u64 pfn, unsigned int order, enum page_type type)
 {
-	bool ok = true;
+	this_cpu_add64(page_cpu.allocated[type], 1UL << order);
+	mm_report("free_pages", pfn_addr(pfn), "order %u: pages were free already", order);
+}
 
-	for (u64 i = 0; i < n; i++)
-		ok &= word_give(w + i, (u32)WORD_FULL);
-	return ok;
+void line_page_give(u64 pfn, enum page_type type)
+{
+	u64 line = pfn >> LINE_SHIFT;
+
+	if (likely(line_give(line)))
+		this_cpu_write64(page_cpu.line_given, line);
+	else
+		give_failed(pfn, LINE_SHIFT, type);
 }
 
 static bool give_block(u64 pfn, unsigned int order)
@@ -234,31 +214,34 @@ static bool give_block(u64 pfn, unsigned int order)
 
 	if (order < WORD_SHIFT)
 		return word_give(w, run_mask(order) << (pfn & (WORD_PAGES - 1)));
-	if (order == LINE_SHIFT)
-		return line_give(pfn >> LINE_SHIFT);
-	return give_words(w, 1UL << (order - WORD_SHIFT));
+	return words_give(w, 1UL << (order - WORD_SHIFT));
 }
 
-/* Type first: once the pages are free, the descriptor is another's. */
 void page_free_block(struct page *page, unsigned int order, enum page_type type)
 {
 	u64 pfn = page_pfn(page);
-	bool twice = false;
+	enum put put = PUT_ELSEWHERE;
 
-	WRITE_ONCE(page->type, PT_NONE);
-	WRITE_ONCE(page->refcount, 0);
-	barrier();
-	if (likely(order <= WORD_SHIFT) && private_put(pfn, order, &twice))
-		;
-	else
-		twice = !give_block(pfn, order);
-	if (unlikely(twice)) {
-		mm_report("free_pages", pfn_addr(pfn), "order %u: pages were free already", order);
-		return;
+	page_given(page, order, type);
+	if (order == LINE_SHIFT) {
+		line_page_give(pfn, type);
+	} else {
+		if (order <= WORD_SHIFT)
+			put = private_put(pfn, order);
+		if (put == PUT_ELSEWHERE && give_block(pfn, order))
+			put = PUT_DONE;
+		if (unlikely(put != PUT_DONE))
+			give_failed(pfn, order, type);
 	}
-	this_cpu_add64(page_cpu.allocated[type], -(1UL << order));
 	if (unlikely(mm_tight))
-		tight_check();
+		page_freed_tight();
+}
+
+/* Nobody keeps pages now; and it may be over. */
+void page_freed_tight(void)
+{
+	page_flush_cpu();
+	tight_check();
 }
 
 int page_home_node(void)

@@ -6,7 +6,7 @@
  * CPUs to give back what they cache.
  */
 #include "lib/string.h"
-#include "mm/internal.h"
+#include "mm/page_fast.h"
 #include <anyctx/smp.h>
 
 /* -------------------------------------------------------------- allocation */
@@ -24,20 +24,60 @@ static __noinline bool bad_alloc_args(const char *call, gfp_t gfp, int nid, unsi
 	return true;
 }
 
+static __noinline struct page *alloc_uncommon(const char *call, gfp_t gfp, int nid, unsigned int order,
+					      u32 refcount)
+{
+	struct page *page;
+
+	if (bad_alloc_args(call, gfp, nid, order))
+		return NULL;
+	page = page_alloc(gfp, nid, order, refcount, PT_BLOCK);
+	if (unlikely(!page))
+		count_failure();
+	else if (gfp & __GFP_ZERO)
+		memset(page_address(page), 0, PAGE_SIZE << order);
+	return page;
+}
+
+static __noinline struct page *alloc_line(const char *call, gfp_t gfp, u32 refcount)
+{
+	struct page *page = line_page(refcount, PT_BLOCK);
+
+	return likely(page) ? page : alloc_uncommon(call, gfp, NUMA_NO_NODE, LINE_SHIFT, refcount);
+}
+
+/* The order is a constant in each branch, so that the masks are. */
+static __always_inline struct page *alloc_plain(unsigned int order, u32 refcount)
+{
+	if (likely(!order))
+		return private_page(0, refcount, PT_BLOCK);
+	switch (order) {
+	case 1:
+		return private_page(1, refcount, PT_BLOCK);
+	case 2:
+		return private_page(2, refcount, PT_BLOCK);
+	case 3:
+		return private_page(3, refcount, PT_BLOCK);
+	case 4:
+		return private_page(4, refcount, PT_BLOCK);
+	case 5:
+		return private_page(5, refcount, PT_BLOCK);
+	default:
+		return NULL;
+	}
+}
+
 static __always_inline struct page *alloc_checked(const char *call, gfp_t gfp, int nid,
 						  unsigned int order, u32 refcount)
 {
 	struct page *page;
 
-	if (unlikely(order > MAX_ORDER || gfp & ~GFP_VALID_MASK || nid != NUMA_NO_NODE) &&
-	    bad_alloc_args(call, gfp, nid, order))
-		return NULL;
-	page = page_alloc(gfp, nid, order, refcount, PT_BLOCK);
-	if (unlikely(!page))
-		count_failure(order, gfp & __GFP_THISNODE ? nid : -1);
-	else if (unlikely(gfp & __GFP_ZERO))
-		memset(page_address(page), 0, PAGE_SIZE << order);
-	return page;
+	if (unlikely((gfp | (u32)(nid + 1)) & ~GFP_PLAIN))
+		return alloc_uncommon(call, gfp, nid, order, refcount);
+	if (unlikely(order == LINE_SHIFT))
+		return alloc_line(call, gfp, refcount);
+	page = alloc_plain(order, refcount);
+	return likely(page) ? page : alloc_uncommon(call, gfp, nid, order, refcount);
 }
 
 struct page *alloc_pages(gfp_t gfp, unsigned int order)
@@ -62,12 +102,10 @@ struct page *alloc_frozen_pages_nolock(gfp_t gfp, int nid, unsigned int order)
 
 /* ----------------------------------------------------------------- freeing */
 
-/* Is page a descriptor of managed memory at all? */
+/* Is page no descriptor of managed memory at all? */
 static bool bad_descriptor(const struct page *page)
 {
-	u64 off = (u64)page - (u64)vmemmap;
-
-	return off % sizeof(*page) || off / sizeof(*page) >= max_pfn;
+	return descriptor_pfn(page) >= max_pfn;
 }
 
 static __noinline void report_block(const char *call, struct page *page, unsigned int order)
@@ -87,7 +125,7 @@ static __noinline void report_block(const char *call, struct page *page, unsigne
 }
 
 /* Check a block that is to be freed; true if it is one of this order. */
-static __always_inline bool good_block(const char *call, struct page *page, unsigned int order)
+static bool good_block(const char *call, struct page *page, unsigned int order)
 {
 	u8 type;
 
@@ -103,7 +141,7 @@ static __always_inline bool good_block(const char *call, struct page *page, unsi
 }
 
 /* Drop a reference; true: it was the last. The only holder needs no lock. */
-static __always_inline bool ref_drop(const char *call, struct page *page)
+static bool ref_drop(const char *call, struct page *page)
 {
 	u32 n = __atomic_load_n(&page->refcount, __ATOMIC_ACQUIRE);
 
@@ -117,17 +155,80 @@ static __always_inline bool ref_drop(const char *call, struct page *page)
 	return false;
 }
 
-static __always_inline void free_checked(const char *call, struct page *page, unsigned int order)
+static __noinline void free_uncommon_block(const char *call, struct page *page, unsigned int order)
 {
-	if (unlikely(!page))
+	if (!page)
 		return;
 	if (good_block(call, page, order) && ref_drop(call, page))
 		page_free_block(page, order, (enum page_type)page->type);
 }
 
+/* Plain: a block from alloc_pages with the only reference, and a private word
+ * that takes it. */
+static __always_inline void free_plain(const char *call, struct page *page, unsigned int order)
+{
+	u64 pfn = descriptor_pfn(page);
+
+	if (unlikely(pfn >= max_pfn || page->kind != block_kind(PT_BLOCK, order) || page->refcount != 1)) {
+		free_uncommon_block(call, page, order);
+		return;
+	}
+	page_given(page, order, PT_BLOCK);
+	if (unlikely(private_put(pfn, order) != PUT_DONE)) {
+		this_cpu_add64(page_cpu.allocated[PT_BLOCK], 1UL << order);
+		page_free_block(page, order, PT_BLOCK);
+		return;
+	}
+	if (unlikely(mm_tight))
+		page_freed_tight();
+}
+
+static __noinline void free_line(const char *call, struct page *page)
+{
+	u64 pfn = descriptor_pfn(page);
+
+	if (unlikely(pfn >= max_pfn || page->kind != block_kind(PT_BLOCK, LINE_SHIFT) || page->refcount != 1 ||
+		     mm_tight)) {
+		free_uncommon_block(call, page, LINE_SHIFT);
+		return;
+	}
+	page_given(page, LINE_SHIFT, PT_BLOCK);
+	line_page_give(pfn, PT_BLOCK);
+}
+
+static __always_inline void free_checked(const char *call, struct page *page, unsigned int order)
+{
+	if (likely(!order)) {
+		free_plain(call, page, 0);
+		return;
+	}
+	switch (order) {
+	case 1:
+		free_plain(call, page, 1);
+		return;
+	case 2:
+		free_plain(call, page, 2);
+		return;
+	case 3:
+		free_plain(call, page, 3);
+		return;
+	case 4:
+		free_plain(call, page, 4);
+		return;
+	case 5:
+		free_plain(call, page, 5);
+		return;
+	case LINE_SHIFT:
+		free_line(call, page);
+		return;
+	default:
+		free_uncommon_block(call, page, order);
+	}
+}
+
 void page_free_checked(const char *call, struct page *page, unsigned int order)
 {
-	free_checked(call, page, order);
+	free_uncommon_block(call, page, order);
 }
 
 void free_pages(struct page *page, unsigned int order)

@@ -100,82 +100,113 @@ static struct page *stack_pop(u64 *stack, unsigned int slot)
 	}
 }
 
-void partial_push(struct kmem_cache *s, struct page *head)
+/* nr counts what is on the stacks: up before the push, down after the pop. */
+static void list_push(struct kmem_cache *s, struct page *head, unsigned int i)
 {
 	struct slab_stacks *p = &s->partial[page_to_nid(head)];
 
 	__atomic_fetch_add(&p->nr, 1, __ATOMIC_RELAXED);
-	stack_push(&p->stack[0], head);
+	stack_push(&p->stack[i], head);
+}
+
+static struct page *list_pop(struct slab_stacks *p, unsigned int i, unsigned int slot)
+{
+	struct page *head = stack_pop(&p->stack[i], slot);
+
+	if (head)
+		__atomic_fetch_sub(&p->nr, 1, __ATOMIC_RELAXED);
+	return head;
+}
+
+void partial_push(struct kmem_cache *s, struct page *head)
+{
+	list_push(s, head, 0);
 }
 
 struct page *partial_pop(struct kmem_cache *s, int nid, unsigned int slot)
 {
-	struct slab_stacks *p = &s->partial[nid];
-	struct page *head = stack_pop(&p->stack[0], slot);
+	struct page *head = list_pop(&s->partial[nid], 0, slot);
 
 	if (!head)
-		head = stack_pop(&p->stack[1], slot);
-	if (head)
-		__atomic_fetch_sub(&p->nr, 1, __ATOMIC_RELAXED);
-	else
+		head = list_pop(&s->partial[nid], 1, slot);
+	if (!head)
 		hand_hold(slot, 0);
 	return head;
 }
 
-/* A slab in our hands goes back on a stack, unless it has no free object. */
-static void relist(struct kmem_cache *s, u64 *stack, struct page *head)
+void partial_relist(struct kmem_cache *s, struct page *head)
 {
-	u64 st = load(&head->state);
-
-	while (!ST_FREE(st))
-		if (__atomic_compare_exchange_n(&head->state, &st, make_state(st, ST_NONE, 0, s->id, 0),
-						false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-			__atomic_fetch_sub(&s->partial[page_to_nid(head)].nr, 1, __ATOMIC_RELAXED);
-			return;
-		}
-	stack_push(stack, head);
+	if (!slab_unlist_if_exhausted(s, head))
+		list_push(s, head, 0);
 }
 
 /* Slabs that ran out of free objects leave the stack when they come to its top. */
-static void drop_exhausted(struct kmem_cache *s, u64 *stack)
+static void drop_exhausted(struct kmem_cache *s, int nid, unsigned int i)
 {
-	u64 top = load(stack);
+	struct slab_stacks *p = &s->partial[nid];
+	u64 top = load(&p->stack[i]);
 	struct page *head;
 	unsigned int slot;
 
 	if (!(u32)top || ST_FREE(load(&pfn_page((u32)top)->state)))
 		return;
 	slot = hand_open(NULL);
-	head = stack_pop(stack, slot);
-	if (head)
-		relist(s, stack, head);
+	head = list_pop(p, i, slot);
+	if (head && !slab_unlist_if_exhausted(s, head))
+		list_push(s, head, i);
 	hand_close(slot);
 }
 
-static void *stack_get_one(struct kmem_cache *s, u64 *stack)
+static void *stack_get_one(struct kmem_cache *s, int nid, unsigned int i)
 {
 	u64 steps = managed_pages; /* a walk gone astray ends */
 
-	for (u32 pfn = (u32)load(stack); pfn && steps--; pfn = READ_ONCE(pfn_page(pfn)->next)) {
+	for (u32 pfn = (u32)load(&s->partial[nid].stack[i]); pfn && steps--; pfn = READ_ONCE(pfn_page(pfn)->next)) {
 		void *obj = slab_get_one(s, pfn_page(pfn));
 
 		if (obj)
 			return obj;
-		drop_exhausted(s, stack);
+		drop_exhausted(s, nid, i);
 	}
 	return NULL;
 }
 
+/* Changes whenever a slab goes on or off a stack of the node. */
+static u64 stacks_version(const struct slab_stacks *p)
+{
+	return (load(&p->stack[0]) >> 32) + (load(&p->stack[1]) >> 32 << 32);
+}
+
+static void *node_get_one(struct kmem_cache *s, int nid)
+{
+	void *obj = stack_get_one(s, nid, 0);
+
+	if (!obj)
+		obj = stack_get_one(s, nid, 1);
+	return obj ? obj : hands_get_one(s, nid);
+}
+
+/* A slab may move from where we have not looked to where we have, or lead us
+ * astray on its way: then the stacks have changed, and we look again. */
+#define LOOK_TRIES 64
+
 void *partial_get_one(struct kmem_cache *s, int nid)
 {
-	for (int n = 0; n < (int)num_nodes(); n++)
-		for (unsigned int i = 0; i < 2 && (nid < 0 || n == nid); i++) {
-			void *obj = stack_get_one(s, &s->partial[n].stack[i]);
+	for (int n = 0; n < (int)num_nodes(); n++) {
+		unsigned int tries = LOOK_TRIES;
+		void *obj = NULL;
+		u64 before;
 
-			if (obj)
-				return obj;
-		}
-	return hands_get_one(s, nid);
+		if (nid >= 0 && n != nid)
+			continue;
+		do {
+			before = stacks_version(&s->partial[n]);
+			obj = node_get_one(s, n);
+		} while (!obj && stacks_version(&s->partial[n]) != before && --tries);
+		if (obj)
+			return obj;
+	}
+	return NULL;
 }
 
 /* ------------------------------------------------------------ trimming */
@@ -198,29 +229,28 @@ bool partial_wants_trim(const struct kmem_cache *s, int nid)
 	return empties > EMPTIES_KEPT && empties > __atomic_load_n(&p->nr, __ATOMIC_RELAXED) / 4;
 }
 
-/* Move all slabs from one stack to the other, and free those that are empty. */
-static u64 stack_trim(struct kmem_cache *s, struct slab_stacks *p, u64 *from, u64 *to)
+/* Move all slabs from one stack to the other, and free those that are empty. As
+ * many as there are: another trim may be moving them back. */
+static u64 stack_trim(struct kmem_cache *s, struct slab_stacks *p, unsigned int from)
 {
 	unsigned int slot = hand_open(NULL);
+	u64 pages = 0, steps = __atomic_load_n(&p->nr, __ATOMIC_RELAXED);
 	struct page *head;
-	u64 pages = 0, steps = managed_pages;
 
-	while (steps-- && (head = stack_pop(from, slot))) {
+	while (steps-- && (head = list_pop(p, from, slot))) {
 		u64 n = 1UL << head->order;
 
-		if (slab_release_if_empty(s, head)) {
-			__atomic_fetch_sub(&p->nr, 1, __ATOMIC_RELAXED);
+		if (slab_release_if_empty(s, head))
 			pages += n;
-		} else {
-			relist(s, to, head);
-		}
+		else if (!slab_unlist_if_exhausted(s, head))
+			list_push(s, head, !from);
 		hand_hold(slot, 0);
 	}
 	hand_close(slot);
 	return pages;
 }
 
-/* The slabs in use move to the second stack meanwhile, where everyone still finds
+/* The slabs in use move to the other stack meanwhile, where everyone still finds
  * them. */
 u64 partial_trim(struct kmem_cache *s, int nid)
 {
@@ -228,6 +258,6 @@ u64 partial_trim(struct kmem_cache *s, int nid)
 	u64 pages;
 
 	__atomic_store_n(&p->empties, 0, __ATOMIC_RELAXED);
-	pages = stack_trim(s, p, &p->stack[1], &p->stack[0]);
-	return pages + stack_trim(s, p, &p->stack[0], &p->stack[1]);
+	pages = stack_trim(s, p, 1);
+	return pages + stack_trim(s, p, 0);
 }

@@ -41,9 +41,7 @@ static u64 line_take_pair(u64 line, bool force)
 {
 	u64 first = line * LINE_WORDS, n = 2 * LINE_WORDS;
 
-	if (line & 1 || line_peek(line) == LINE_TAKEN || line_peek(line + 1) == LINE_TAKEN)
-		return NO_PFN;
-	if (!pair_looks_free(line))
+	if (line & 1 || !pair_looks_free(line))
 		return NO_PFN;
 	line_split(line);
 	line_split(line + 1);
@@ -67,7 +65,8 @@ static bool line_looks_free(u64 line)
 
 bool pair_looks_free(u64 line)
 {
-	return line + 1 < nr_lines && line_looks_free(line) && line_looks_free(line + 1);
+	return line + 1 < nr_lines && line_node[line] == line_node[line + 1] && line_looks_free(line) &&
+	       line_looks_free(line + 1);
 }
 
 /* ------------------------------------------------------------ many lines */

@@ -14,8 +14,6 @@
 #include "mm/internal.h"
 #include <anyctx/smp.h>
 
-u32 free_mark;
-
 static bool cas_state(struct page *head, u64 *old, u64 new)
 {
 	return __atomic_compare_exchange_n(&head->state, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -42,7 +40,7 @@ static void set_mark(const struct kmem_cache *s, void *obj)
 
 static void set_link(const struct kmem_cache *s, void *obj, u32 next)
 {
-	WRITE_ONCE(*link_of(obj, s->offset), next);
+	link_set(obj, s->offset, next);
 }
 
 static void construct_all(struct kmem_cache *s, struct page *head, unsigned int n)
@@ -75,19 +73,22 @@ static void clear_pages(struct page *head, unsigned int order)
 	}
 }
 
-static struct page *slab_pages(struct kmem_cache *s, gfp_t gfp, int nid)
+/* light: without reclaim, as the caller has another way. */
+static struct page *slab_pages(struct kmem_cache *s, gfp_t gfp, int nid, bool light)
 {
 	struct page *head = NULL;
 
 	gfp &= ~(__GFP_ZERO | __GFP_RECLAIM);
 	if (s->order != s->min_order && !mm_tight)
 		head = page_alloc_light(gfp, nid, s->order, PT_SLAB);
-	return head ? head : page_alloc(gfp, nid, s->min_order, 0, PT_SLAB);
+	if (head)
+		return head;
+	return light ? page_alloc_light(gfp, nid, s->min_order, PT_SLAB) : page_alloc(gfp, nid, s->min_order, 0, PT_SLAB);
 }
 
-struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, unsigned int *n)
+struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsigned int *n)
 {
-	struct page *head = slab_pages(s, gfp, nid);
+	struct page *head = slab_pages(s, gfp, nid, light);
 	unsigned int order;
 
 	if (!head)
@@ -129,58 +130,70 @@ static void report_chain(struct kmem_cache *s, const struct page *head, const vo
 /* The index behind that of obj in its chain; -1: the chain has been written to. */
 static int link_next(const struct kmem_cache *s, const struct page *head, const void *obj)
 {
-	u32 next = READ_ONCE(*link_of(obj, s->offset));
+	u32 next = link_get(obj, s->offset);
 
 	if (READ_ONCE(*mark_of(obj, s->offset)) != free_mark)
 		return -1;
 	return next == ST_NONE || next < slab_objects(s, head->order) ? (int)next : -1;
 }
 
-void *slab_get_one(struct kmem_cache *s, struct page *head)
+/* The first n objects of the chain that st heads, to objs; returns the index behind
+ * them, or -1 with *bad if the chain is broken. */
+static int chain_prefix(struct kmem_cache *s, struct page *head, u64 st, void **objs, unsigned int n, void **bad)
 {
-	for (;;) {
-		u64 st = load(&head->state);
-		void *obj;
-		int next;
+	int idx = (int)ST_HEAD(st);
 
-		if (ST_CACHE(st) != s->id || !ST_FREE(st))
-			return NULL;
-		obj = slab_object(s, head, ST_HEAD(st));
-		next = link_next(s, head, obj);
-		if (next < 0) {
-			/* Torn view or a broken chain? Only an unchanged state tells. */
-			if (cas(&head->state, st, make_state(st, ST_NONE, 0, s->id, st & ST_ONLIST))) {
-				report_chain(s, head, obj);
-				return NULL;
-			}
-			continue;
+	for (unsigned int i = 0; i < n; i++) {
+		objs[i] = slab_object(s, head, (unsigned int)idx);
+		idx = link_next(s, head, objs[i]);
+		if (idx < 0 || ((u32)idx == ST_NONE && i + 1 < ST_FREE(st))) {
+			*bad = objs[i];
+			return -1;
 		}
-		if (cas(&head->state, st, make_state(st, (u64)next, ST_FREE(st) - 1, s->id, st & ST_ONLIST)))
-			return obj;
 	}
+	return idx;
 }
 
-unsigned int slab_get_all(struct kmem_cache *s, struct page *head, unsigned int *first)
+unsigned int slab_get_some(struct kmem_cache *s, struct page *head, void **objs, unsigned int max)
 {
 	u64 st = load(&head->state);
 
-	while (!cas_state(head, &st, make_state(st, ST_NONE, 0, s->id, 0)))
-		;
-	*first = ST_HEAD(st);
-	return ST_FREE(st);
+	for (;;) {
+		unsigned int n = ST_FREE(st) < max ? ST_FREE(st) : max;
+		void *bad = NULL;
+		u64 new;
+		int idx;
+
+		if (ST_CACHE(st) != s->id || !n)
+			return 0;
+		idx = chain_prefix(s, head, st, objs, n, &bad);
+		/* Torn view or a broken chain? Only an unchanged state tells. */
+		new = idx < 0 ? make_state(st, ST_NONE, 0, s->id, st & ST_ONLIST) :
+				make_state(st, (u64)idx, ST_FREE(st) - n, s->id, st & ST_ONLIST);
+		if (!cas_state(head, &st, new))
+			continue;
+		if (idx >= 0)
+			return n;
+		report_chain(s, head, bad);
+		return 0;
+	}
 }
 
-void *slab_chain_next(struct kmem_cache *s, struct page *head, unsigned int *idx)
+void *slab_get_one(struct kmem_cache *s, struct page *head)
 {
-	void *obj = slab_object(s, head, *idx);
-	int next = link_next(s, head, obj);
+	void *obj;
 
-	if (next < 0) {
-		report_chain(s, head, obj);
-		return NULL;
-	}
-	*idx = (unsigned int)next;
-	return obj;
+	return slab_get_some(s, head, &obj, 1) ? obj : NULL;
+}
+
+bool slab_unlist_if_exhausted(struct kmem_cache *s, struct page *head)
+{
+	u64 st = load(&head->state);
+
+	while (!ST_FREE(st))
+		if (cas_state(head, &st, make_state(st, ST_NONE, 0, s->id, 0)))
+			return true;
+	return false;
 }
 
 /* ------------------------------------------------------------- giving objects */
@@ -224,17 +237,21 @@ void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n)
 	hand_close(slot);
 }
 
+/* Objects of this new slab may have come back already, by a nested call. */
 void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n)
 {
 	unsigned int slot;
+	u64 st;
 
 	if (from == n)
 		return;
-	for (unsigned int i = from; i < n; i++)
-		set_link(s, slab_object(s, head, i), i + 1 < n ? i + 1 : (u32)ST_NONE);
+	for (unsigned int i = from; i + 1 < n; i++)
+		set_link(s, slab_object(s, head, i), i + 1);
 	slot = hand_open(head);
-	__atomic_store_n(&head->state, make_state(load(&head->state), from, n - from, s->id, ST_ONLIST),
-			 __ATOMIC_SEQ_CST);
-	partial_push(s, head);
+	st = load(&head->state);
+	do {
+		set_link(s, slab_object(s, head, n - 1), ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
+	} while (!cas_state(head, &st, make_state(st, from, ST_FREE(st) + n - from, s->id, ST_ONLIST)));
+	list_after_put(s, head, st, ST_FREE(st) + n - from, n);
 	hand_close(slot);
 }

@@ -16,7 +16,8 @@ struct walk {
 
 /* Only reads; exact at rest. each, if not NULL, is called for each slab. */
 void walk_all(struct walk *w, void (*each)(struct page *head));
-/* Is this page in the free map? */
+/* The pages of a word that are in the free map, each a bit; is this one? */
+u32 free_map_of(u64 w);
 bool page_is_free(u64 pfn);
 
 #endif

@@ -24,11 +24,11 @@
 enum { IDLE, UNDECIDED, SUCCESS, FAILED };
 
 /* Of the attempt under way on each CPU. status: sequence << 2 | state; any
- * CPU may fail it, so every change of status is a locked one. first and n are
- * for the CPU itself only. */
+ * CPU may fail it, so every change of status is a locked one. words: which,
+ * first << 8 | n, for the CPU itself only. */
 struct hold {
 	u64 status;
-	u64 first, n;
+	u64 words;
 } __aligned(64);
 
 static struct hold holds[NR_CPUS];
@@ -99,17 +99,6 @@ bool words_look_full(u64 first, u64 n)
 	return true;
 }
 
-/* The first aligned run of 2^order ones in map, or -1. */
-int find_run(u32 map, unsigned int order)
-{
-	static const u32 aligned[] = { 0xffffffff, 0x55555555, 0x11111111,
-				       0x01010101, 0x00010001, 0x00000001 };
-
-	for (unsigned int k = 0; k < order; k++)
-		map &= map >> (1u << k) & aligned[k + 1];
-	return map ? __builtin_ctz(map) : -1;
-}
-
 int word_take(u64 w, unsigned int order, bool force)
 {
 	for (;;) {
@@ -151,7 +140,8 @@ static void give_hints(u64 w, bool full)
 		hint_set(HINT_LINE, line);
 }
 
-static bool give_bits(u64 w, u32 mask)
+/* The hints are the caller's. *full: the word is wholly free now. */
+static bool give_bits(u64 w, u32 mask, bool *full)
 {
 	for (;;) {
 		u64 v = load(&free_words[w]);
@@ -167,17 +157,32 @@ static bool give_bits(u64 w, u32 mask)
 			return false;
 		if (!cas(&free_words[w], v, v | mask))
 			continue;
-		give_hints(w, (v | mask) == WORD_FULL);
+		*full = (v | mask) == WORD_FULL;
 		return true;
 	}
 }
 
 bool word_give(u64 w, u32 mask)
 {
-	bool ok;
+	bool ok, full;
 
 	hint_begin();
-	ok = give_bits(w, mask);
+	ok = give_bits(w, mask, &full);
+	if (ok)
+		give_hints(w, full);
+	hint_end();
+	return ok;
+}
+
+bool words_give(u64 w, u64 n)
+{
+	bool ok = true, full;
+
+	hint_begin();
+	for (u64 i = 0; i < n; i++)
+		ok &= give_bits(w + i, (u32)WORD_FULL, &full);
+	for (u64 i = 0; i < n; i += LINE_WORDS)
+		give_hints(w + i, true);
 	hint_end();
 	return ok;
 }
@@ -209,10 +214,9 @@ static u64 attempt_begin(struct hold *h, u64 cpu, u64 first, u64 n)
 			continue;
 		}
 		if ((st & 3) == SUCCESS)
-			clean(h->first, h->n, make_tag(cpu, st >> 2));
+			clean(h->words >> 8, h->words & 0xff, make_tag(cpu, st >> 2));
 		/* A nested attempt in between changes the status: then once more. */
-		WRITE_ONCE(h->first, first);
-		WRITE_ONCE(h->n, n);
+		WRITE_ONCE(h->words, first << 8 | n);
 		if (cas(&h->status, st, ((st >> 2) + 1) << 2 | UNDECIDED))
 			return ((st >> 2) + 1) << 2 | UNDECIDED;
 	}

@@ -277,6 +277,26 @@ static void expect_refused(unsigned int n, const char *what)
 		test_fail(__FILE__, __LINE__, "taken: %s", what);
 }
 
+/* A table whose last entry is all there but one byte shorter than its kind must be. */
+static void expect_short_refused(unsigned int n, void (*begin_table)(void), u8 kind, u8 least)
+{
+	prepare(n);
+	begin_table();
+	put(kind, 1), put(least - 1u, 1), put(0, least - 3u);
+	expect_refused(n, "a short entry");
+}
+
+TEST(acpi, short_entries, "an entry that is too short for its kind is refused")
+{
+	static const u8 madt[][2] = { { 0, 8 }, { 1, 12 }, { 2, 10 }, { 4, 6 }, { 5, 12 }, { 9, 16 }, { 10, 12 } };
+	static const u8 srat[][2] = { { 0, 16 }, { 1, 40 }, { 2, 24 } };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(madt); i++)
+		expect_short_refused(0, madt_begin, madt[i][0], madt[i][1]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(srat); i++)
+		expect_short_refused(1, srat_begin, srat[i][0], srat[i][1]);
+}
+
 TEST(acpi, srat_bad, "memory of two nodes, beyond the address space, and too many nodes are refused")
 {
 	prepare(1);

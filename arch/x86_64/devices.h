@@ -62,6 +62,7 @@ void ioapic_mask(u32 gsi);
 
 /* ---- pic.c: the two 8259 ---- */
 void pic_init(void); /* out of the way, masked */
+bool pic_present(void);
 void pic_timer_unmask(bool on);
 void pic_timer_ack(void); /* any context of CPU 0 */
 

@@ -143,6 +143,16 @@ void lapic_eoi(void)
 	lapic_write(LAPIC_EOI, 0);
 }
 
+/*
+ * With the legacy timer at LINT0 as an NMI, QEMU hands out the legacy controller's
+ * vector when a local interrupt is due, and forgets that it is: it would lie there
+ * until the next one. Any store to the task priority makes it look what is due.
+ */
+void lapic_look_again(void)
+{
+	lapic_write(LAPIC_TPR, 0);
+}
+
 u32 lapic_error_status(void)
 {
 	lapic_write(LAPIC_ESR, 0); /* latches what has come since the last time */

@@ -15,7 +15,7 @@ static u32 hpet_gsi;
 
 static bool pit_lint0_start(unsigned int hz)
 {
-	if (!pit_present())
+	if (!pit_present() || !pic_present())
 		return false;
 	pit_start(hz);
 	pic_timer_unmask(true);
@@ -28,17 +28,20 @@ static void pit_lint0_stop(void)
 	pit_stop();
 }
 
-static bool lint0_cpu(bool on)
-{
-	lapic_lint0_nmi(on);
-	return true;
-}
-
 /* One controller for all CPUs: one of them answers it. */
 static void lint0_ack(void)
 {
 	if (smp_processor_id() == 0)
 		pic_timer_ack();
+}
+
+/* What came while LINT0 was still masked would keep the next one from coming. */
+static bool lint0_cpu(bool on)
+{
+	lapic_lint0_nmi(on);
+	if (on)
+		lint0_ack();
+	return true;
 }
 
 static bool pit_ioapic_start(unsigned int hz)

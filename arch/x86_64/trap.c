@@ -84,8 +84,10 @@ static void trap_irq(struct regs *r)
 		lapic_error_status();
 		lapic_eoi();
 		break;
-	case VEC_SPURIOUS:
-	case VEC_PIC ... VEC_PIC + 15: /* masked, so spurious; neither wants an EOI */
+	case VEC_PIC ... VEC_PIC + 15:
+		lapic_look_again();
+		/* fall through */
+	case VEC_SPURIOUS: /* neither wants an EOI */
 		this_cpu_add64(irq_counts.spurious, 1);
 		break;
 	default:

@@ -170,6 +170,8 @@ void __noreturn boot_die(const char *fmt, ...) __printf(1, 2);
 
 /* End of interrupt; any context in which one is being served. */
 void lapic_eoi(void);
+/* An interrupt of the legacy controllers came, see lapic.c. */
+void lapic_look_again(void);
 /* The APIC error vector came: read and clear the error register. */
 u32 lapic_error_status(void);
 /* The rest of arch/machine.h, arch/irq.h and arch/time.h. */

@@ -25,11 +25,11 @@
 typedef u32 gfp_t;
 
 #define __GFP_ZERO (1u << 0)     /* contents are zero */
-#define __GFP_THISNODE (1u << 1) /* from the node asked for, or not at all */
-#define __GFP_NOWARN (1u << 2)   /* a failure is not worth a report */
-#define __GFP_HIGH (1u << 3)     /* accepted; anyctx keeps no reserves */
-#define __GFP_RECLAIM (1u << 4)  /* may wait for other CPUs' caches */
-#define GFP_VALID_MASK ((1u << 5) - 1)
+#define __GFP_THISNODE (1u << 24) /* from the node asked for, or not at all */
+#define __GFP_NOWARN (1u << 25)   /* a failure is not worth a report */
+#define __GFP_HIGH (1u << 26)     /* accepted; anyctx keeps no reserves */
+#define __GFP_RECLAIM (1u << 27)  /* may wait for other CPUs' caches */
+#define GFP_VALID_MASK (__GFP_ZERO | 0xfu << 24)
 
 #define GFP_KERNEL __GFP_RECLAIM
 #define GFP_ATOMIC __GFP_HIGH

@@ -30,6 +30,24 @@ static __always_inline bool this_cpu_cmpxchg64(u64 *var, u64 *old, u64 new)
 	return done;
 }
 
+/* The per-CPU word, off bytes behind *var. */
+static __always_inline u32 this_cpu_read32_at(const u32 *var, u64 off)
+{
+	u32 v;
+
+	__asm__ volatile("movl %%gs:%c2(%1), %0" : "=r"(v) : "r"(off), "i"(var));
+	return v;
+}
+
+/* Has the per-CPU word, off bytes behind *var, any of these bits? */
+static __always_inline bool this_cpu_test64(const u64 *var, u64 off, u64 bits)
+{
+	bool any;
+
+	__asm__("testq %2, %%gs:%c3(%1)" : "=@ccnz"(any) : "r"(off), "r"(bits), "i"(var) : "memory");
+	return any;
+}
+
 enum local_result {
 	LOCAL_DONE,
 	LOCAL_REFUSED, /* empty or full */
@@ -71,7 +89,9 @@ restart:
 	return LOCAL_RESTART;
 }
 
-/* The stack is full when top is a multiple of 2048. */
+/* The stack is full when top is a multiple of this. */
+#define LOCAL_STACK_BYTES 4096
+
 static __always_inline enum local_result local_push(void ***var, u64 off, void *p)
 {
 	void **top = NULL;
@@ -79,18 +99,84 @@ static __always_inline enum local_result local_push(void ***var, u64 off, void *
 	__asm__ goto volatile(
 		"1:\n\t"
 		"movq %%gs:%c[var](%[off]), %[top]\n\t"
-		"testl $2047, %k[top]\n\t"
+		"testl %[full], %k[top]\n\t"
 		"jz %l[refused]\n\t"
 		"movq %[p], (%[top])\n\t"
 		"addq $8, %%gs:%c[var](%[off])\n"
 		"2:\n\t"
 		RSEQ_ENTRY
 		: [top] "=&r"(top)
-		: [off] "r"(off), [var] "i"(var), [p] "r"(p)
+		: [off] "r"(off), [var] "i"(var), [p] "r"(p), [full] "i"(LOCAL_STACK_BYTES - 1)
 		: "memory", "cc" : refused, restart);
 	return LOCAL_DONE;
 refused:
 	return LOCAL_REFUSED;
+restart:
+	return LOCAL_RESTART;
+}
+
+/*
+ * Up to n pointers at once, n > 0, newest first: how many to *done. The copying
+ * is part of the sequence, so n should be small.
+ */
+static __always_inline enum local_result local_pop_many(void ***var, u64 off, void **out, u64 n, u64 *done)
+{
+	void **top = NULL, *p = NULL; /* as above */
+	u64 i = 0;
+
+	__asm__ goto volatile(
+		"1:\n\t"
+		"movq %%gs:%c[var](%[off]), %[top]\n\t"
+		"xorl %k[i], %k[i]\n"
+		"3:\n\t"
+		"movq -8(%[top]), %[p]\n\t"
+		"testq %[p], %[p]\n\t"
+		"jz 4f\n\t"
+		"movq %[p], (%[out], %[i], 8)\n\t"
+		"subq $8, %[top]\n\t"
+		"incq %[i]\n\t"
+		"cmpq %[n], %[i]\n\t"
+		"jb 3b\n"
+		"4:\n\t"
+		"movq %[top], %%gs:%c[var](%[off])\n"
+		"2:\n\t"
+		RSEQ_ENTRY
+		: [top] "=&r"(top), [p] "=&r"(p), [i] "=&r"(i)
+		: [off] "r"(off), [var] "i"(var), [out] "r"(out), [n] "r"(n)
+		: "memory", "cc" : restart);
+	*done = i;
+	return i ? LOCAL_DONE : LOCAL_REFUSED;
+restart:
+	return LOCAL_RESTART;
+}
+
+static __always_inline enum local_result local_push_many(void ***var, u64 off, void *const *in, u64 n, u64 *done)
+{
+	void **top = NULL, *p = NULL;
+	u64 i = 0;
+
+	__asm__ goto volatile(
+		"1:\n\t"
+		"movq %%gs:%c[var](%[off]), %[top]\n\t"
+		"xorl %k[i], %k[i]\n"
+		"3:\n\t"
+		"testl %[full], %k[top]\n\t"
+		"jz 4f\n\t"
+		"movq (%[in], %[i], 8), %[p]\n\t"
+		"movq %[p], (%[top])\n\t"
+		"addq $8, %[top]\n\t"
+		"incq %[i]\n\t"
+		"cmpq %[n], %[i]\n\t"
+		"jb 3b\n"
+		"4:\n\t"
+		"movq %[top], %%gs:%c[var](%[off])\n"
+		"2:\n\t"
+		RSEQ_ENTRY
+		: [top] "=&r"(top), [p] "=&r"(p), [i] "=&r"(i)
+		: [off] "r"(off), [var] "i"(var), [in] "r"(in), [n] "r"(n), [full] "i"(LOCAL_STACK_BYTES - 1)
+		: "memory", "cc" : restart);
+	*done = i;
+	return i ? LOCAL_DONE : LOCAL_REFUSED;
 restart:
 	return LOCAL_RESTART;
 }
