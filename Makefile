@@ -138,6 +138,8 @@ test-long: setup
 debug: iso
 	$(Q)tools/qemu.sh --debug
 
+include arch/hosted/hosted.mk
+
 lint:
 	$(Q)CROSS='$(CROSS)' tools/lint.sh
 
@@ -153,6 +155,8 @@ help:
 	'make iso        build/anyctx.iso, which BIOS and UEFI boot' \
 	'make debug      boot it stopped, with gdb attached' \
 	'make lint       check the sources' \
+	'make hosted     the same as a Linux process, build/hosted/anyctx' \
+	'make test-hosted  its tests; SAN=address,undefined or SAN=thread watch them' \
 	'make setup      install what the above need (Debian, Ubuntu)' \
 	'make clean      remove build/' '' \
 	'SMP=4 MEM=512M FIRMWARE=bios|uefi ARGS="kernel arguments" TIMEOUT=seconds' \

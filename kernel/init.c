@@ -19,7 +19,7 @@
 #include "tests/test.h"
 
 static const char *test;
-KPARAM_STR(test, "test", "run these test cases and leave: suite.case, suite.*, *, with commas");
+KPARAM_STR(test, "test", "run these test cases and leave: suite.case, suite.*, *, with commas; not those behind a -");
 static s64 shell;
 KPARAM_INT(shell, "shell", 0, 1, "1: stay at a prompt after the job");
 

@@ -44,8 +44,7 @@ static void __noreturn stop_here(u64 rip)
 	if (!(stopped & bit)) /* else the NMI found it stopped */
 		this_cpu_write64(stopped_at, rip);
 	__atomic_fetch_or(&stopped, bit, __ATOMIC_RELEASE);
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	arch_stop();
 }
 
 bool panic_nmi(struct regs *r)

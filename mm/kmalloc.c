@@ -110,7 +110,7 @@ static __always_inline void *alloc_size(const char *call, size_t size, gfp_t gfp
 {
 	void *obj = NULL;
 
-	if (likely(size <= KMALLOC_MAX_CACHE_SIZE && !((gfp | (u32)(nid + 1)) & ~GFP_PLAIN)))
+	if (likely(size <= KMALLOC_MAX_CACHE_SIZE && !((gfp | ((u32)nid + 1)) & ~GFP_PLAIN)))
 		obj = fast_alloc(size_cpu_off[(size + 7) / 8], 0);
 	return likely(obj) ? obj : alloc_uncommon(size, gfp & mask, nid, call);
 }

@@ -72,7 +72,7 @@ static __always_inline struct page *alloc_checked(const char *call, gfp_t gfp, i
 {
 	struct page *page;
 
-	if (unlikely((gfp | (u32)(nid + 1)) & ~GFP_PLAIN))
+	if (unlikely((gfp | ((u32)nid + 1)) & ~GFP_PLAIN))
 		return alloc_uncommon(call, gfp, nid, order, refcount);
 	if (unlikely(order == LINE_SHIFT))
 		return alloc_line(call, gfp, refcount);
