@@ -5,7 +5,9 @@
  * (ticks) is measured without the source; then with it, at rates each half as high
  * again as the last, for as long as both keep half of their speed: at the next rate
  * they then still have a quarter. (An emulator that is busy with the source loses ticks
- * first.) The last good rate stays; it goes down if either falls below a quarter later.
+ * first.) The last good rate stays; but if either falls below a quarter later, it goes
+ * down, and it goes up while both have three quarters: an emulator's host has others to
+ * serve, now and then.
  *
  * All of it is CPU 0's thread's.
  */
@@ -64,10 +66,10 @@ static struct progress speed_at(u64 now)
 	};
 }
 
-/* Does either have less than one part in so many of its speed without the source? */
-static bool slower(struct progress p, u64 parts)
+/* Does either have less than so many quarters of its speed without the source? */
+static bool slower(struct progress p, u64 quarters)
 {
-	return p.operations < base.operations / parts || p.ticks < base.ticks / parts;
+	return p.operations < base.operations * quarters / 4 || p.ticks < base.ticks * quarters / 4;
 }
 
 static void set(u64 new)
@@ -80,6 +82,12 @@ static void lower(void)
 {
 	if (hz > LEAST_HZ)
 		set(hz - hz / 3);
+}
+
+static void raise(void)
+{
+	if (hz < MOST_HZ)
+		set(hz + hz / 2);
 }
 
 void rate_begin(void)
@@ -97,16 +105,11 @@ static void next_trial(struct progress p)
 	} else if (!hz) {
 		base = p;
 		set(FIRST_HZ);
-	} else if (found) {
-		if (slower(p, 4))
-			lower();
-	} else if (slower(p, 2)) {
+	} else if (slower(p, found ? 1 : 2)) {
 		found = true;
 		lower();
-	} else if (hz < MOST_HZ) {
-		set(hz + hz / 2);
-	} else {
-		found = true;
+	} else if (!found || !slower(p, 3)) {
+		raise();
 	}
 }
 

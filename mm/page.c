@@ -202,10 +202,10 @@ void line_page_give(u64 pfn, enum page_type type)
 {
 	u64 line = pfn >> LINE_SHIFT;
 
-	if (likely(line_give(line)))
-		this_cpu_write64(page_cpu.line_given, line);
-	else
+	if (unlikely(!line_give(line)))
 		give_failed(pfn, LINE_SHIFT, type);
+	else if (likely(line_node[line] == page_home_node()))
+		this_cpu_write64(page_cpu.line_given, line);
 }
 
 static bool give_block(u64 pfn, unsigned int order)

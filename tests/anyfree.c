@@ -10,7 +10,8 @@
 #include "tests/pattern.h"
 #include "tests/test.h"
 
-static const size_t sizes[] = { 0, 1, 8, 64, 96, 100, 192, 1024, 4096, 8192, 8193, 65536, 1 << 20, KMALLOC_MAX_SIZE };
+static const size_t sizes[] = { 0, 1, 8, 64, 96, 100, 192, 1024, 4096, 8192, 8193, 65536, 1 << 20,
+				KMALLOC_MAX_SIZE };
 static const unsigned int orders[] = { 0, 1, 3, 5, 6, 8, 9, 10 };
 static struct kmem_cache *plain, *odd, *constructed;
 
@@ -170,7 +171,8 @@ static void there_and_back(const struct taker *t, enum context from, enum contex
 {
 	run_in(from, cpu, give, NULL);
 	if (!now.p) {
-		test_fail(__FILE__, __LINE__, "%s, %u: NULL in %s", now.giver->name, now.k, context_name(from));
+		test_fail(__FILE__, __LINE__, "%s, %u: NULL in %s", now.giver->name, now.k,
+			  context_name(from));
 		return;
 	}
 	run_in(to, num_online_cpus() - 1 - cpu, take, (void *)t);
@@ -179,11 +181,13 @@ static void there_and_back(const struct taker *t, enum context from, enum contex
 
 static void each_context(const struct taker *t)
 {
+	unsigned int last = num_online_cpus() - 1;
+
 	for (unsigned int from = 0; from < NR_CONTEXT; from++)
 		for (unsigned int to = 0; to < NR_CONTEXT; to++)
 			if ((now.giver->contexts >> from & t->contexts >> to) & 1) {
 				there_and_back(t, (enum context)from, (enum context)to, 0);
-				there_and_back(t, (enum context)from, (enum context)to, num_online_cpus() - 1);
+				there_and_back(t, (enum context)from, (enum context)to, last);
 			}
 }
 
@@ -217,7 +221,8 @@ TEST(anyfree, each_with_each,
 	test_note("%lu pairs", pairs);
 }
 
-TEST(anyfree, blocks_by_order, "a large block of kmalloc is freed by free_pages, and a block by put_page, too")
+TEST(anyfree, blocks_by_order,
+     "a large block of kmalloc is freed by free_pages, and a block by put_page, too")
 {
 	for (unsigned int order = 2; order <= MAX_ORDER; order++) {
 		struct page *page = virt_to_page(kmalloc(PAGE_SIZE << order, GFP_KERNEL));
@@ -233,7 +238,8 @@ TEST(anyfree, blocks_by_order, "a large block of kmalloc is freed by free_pages,
 	}
 }
 
-TEST(anyfree, cache_by_kfree_deferred, "kfree_nolock in NMIs of more objects than a magazine holds takes them all")
+TEST(anyfree, cache_by_kfree_deferred,
+     "kfree_nolock in NMIs of more objects than a magazine holds takes them all")
 {
 	static void *objs[600];
 

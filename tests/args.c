@@ -50,7 +50,8 @@ static void check_node_sizes(int nid, gfp_t gfp)
 	}
 }
 
-TEST(args, node, "memory of the node asked for; with __GFP_THISNODE that or none, without it the nearest there is")
+TEST(args, node,
+     "memory of the node asked for; with __GFP_THISNODE that or none, without it the nearest there is")
 {
 	struct kmem_cache *s = kmem_cache_create("args", 72, 0, 0, NULL);
 
@@ -84,6 +85,27 @@ static void check_home(void *unused)
 TEST(args, home_node, "without a node each CPU gets memory of its own, if there is any, else of another")
 {
 	on_each_cpu_thread(check_home, NULL);
+}
+
+static void check_home_after_remote(int nid, unsigned int order)
+{
+	struct page *page = alloc_pages_node(nid, GFP_KERNEL | __GFP_THISNODE, order);
+
+	if (!page)
+		return;
+	page_flush_cpu();
+	free_pages(page, order);
+	check_home(NULL);
+	page = alloc_pages(GFP_KERNEL, order);
+	EXPECT(page && (page_to_nid(page) == cpu_to_node(0) || !node_has_memory(cpu_to_node(0))));
+	free_pages(page, order);
+}
+
+TEST(args, home_after_remote, "so it is after the CPU has freed memory of another node")
+{
+	for (int nid = 0; nid < (int)num_nodes(); nid++)
+		for (unsigned int order = 0; order <= MAX_ORDER; order++)
+			check_home_after_remote(nid, order);
 }
 
 TEST(args, flags, "every known flag, alone and with all others, is accepted by every call")
@@ -172,8 +194,8 @@ static void expect_refused(unsigned int what, struct args a, const char *word)
 
 TEST(args, bad_size, "a size above 4 MiB is one report and NULL, up to SIZE_MAX")
 {
-	static const size_t sizes[] = { KMALLOC_MAX_SIZE + 1, 2 * KMALLOC_MAX_SIZE, 1UL << 32, (1UL << 32) + 8,
-					1UL << 63, SIZE_MAX - 7, SIZE_MAX };
+	static const size_t sizes[] = { KMALLOC_MAX_SIZE + 1, 2 * KMALLOC_MAX_SIZE, 1UL << 32,
+					(1UL << 32) + 8, 1UL << 63, SIZE_MAX - 7, SIZE_MAX };
 
 	reports_begin();
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++)
@@ -199,7 +221,8 @@ TEST(args, bad_flags, "an unknown flag is one report and NULL, whatever the size
 	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
 		expect_refused(0, (struct args){ 0, flags[i], NUMA_NO_NODE }, "unknown gfp flags");
 		expect_refused(0, (struct args){ 10, flags[i], NUMA_NO_NODE }, "unknown gfp flags");
-		expect_refused(TAKES_SIZE, (struct args){ 20000, flags[i], NUMA_NO_NODE }, "unknown gfp flags");
+		expect_refused(TAKES_SIZE, (struct args){ 20000, flags[i], NUMA_NO_NODE },
+			       "unknown gfp flags");
 	}
 	EXPECT_EQ(kmem_cache_destroy(cache), 0);
 }
@@ -229,13 +252,15 @@ TEST(args, not_a_cache, "what is no cache is refused by every call that takes on
 	REQUIRE(gone != NULL);
 	EXPECT_EQ(kmem_cache_destroy(gone), 0);
 	for (unsigned int i = 0; i < 7; i++) {
-		const u64 bad[] = { (u64)gone, (u64)&caches[0], (u64)&caches[1] + 8, (u64)&caches[MAX_CACHES], 0,
-				    (u64)kfree, 0x8000000000000000 };
+		const u64 none[] = { (u64)gone, (u64)&caches[0], (u64)&caches[1] + 8,
+				     (u64)&caches[MAX_CACHES], 0, (u64)kfree, 0x8000000000000000 };
 		struct args a = { 0, 0, NUMA_NO_NODE };
+		struct bad_call b = { do_cache, &a, "kmem_cache_alloc", (void *)none[i], "not a cache" };
 
-		cache = (struct kmem_cache *)bad[i];
-		expect_bad(&(struct bad_call){ do_cache, &a, "kmem_cache_alloc", cache, "not a cache" }, CALL_CONTEXTS);
-		expect_bad(&(struct bad_call){ do_cache_nolock, &a, "kmem_cache_alloc_nolock", cache, "not a cache" },
-			   ALL_CONTEXTS);
+		cache = (struct kmem_cache *)none[i];
+		expect_bad(&b, CALL_CONTEXTS);
+		b.fn = do_cache_nolock;
+		b.call = "kmem_cache_alloc_nolock";
+		expect_bad(&b, ALL_CONTEXTS);
 	}
 }

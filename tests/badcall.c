@@ -46,9 +46,11 @@ void expect_bad_in(const struct bad_call *b, enum context ctx, unsigned int cpu)
 	provoke(1);
 	run_in(ctx, cpu, b->fn, b->arg);
 	check_count(b->call, before, 1);
-	snprintf(start, sizeof(start), "%s(%lx) on CPU %u in %s: ", b->call, (u64)b->ptr, cpu, context_name(ctx));
+	snprintf(start, sizeof(start), "%s(%lx) on CPU %u in %s: ", b->call, (u64)b->ptr, cpu,
+		 context_name(ctx));
 	if (strncmp(mm_last_report(), start, strlen(start)) || !contains(mm_last_report(), b->word))
-		test_fail(__FILE__, __LINE__, "report '%s', expected '%s...%s'", mm_last_report(), start, b->word);
+		test_fail(__FILE__, __LINE__, "report '%s', expected '%s...%s'", mm_last_report(), start,
+			  b->word);
 }
 
 void expect_bad(const struct bad_call *b, unsigned int contexts)

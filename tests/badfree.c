@@ -45,7 +45,8 @@ static void expect_given_once(const void *freed, size_t size)
 		kfree(p[i]);
 }
 
-TEST(badfree, twice, "a second free at once, of an object of any size, is reported, and so is its use; it is given out once")
+TEST(badfree, twice,
+     "a second free at once, of an object of any size, is reported, and so is its use; it is given out once")
 {
 	reports_begin();
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -90,6 +91,11 @@ TEST(badfree, twice_by_cache, "a second free of an object of a cache is reported
 	cache_end();
 }
 
+static struct kmem_cache *cache_of(const void *p)
+{
+	return &caches[obj_slab(p)->cpu_off / sizeof(struct cache_cpu)];
+}
+
 static void free_here(void *p)
 {
 	kfree(p);
@@ -104,12 +110,13 @@ TEST(badfree, twice_other_cpu, "a free of what another CPU has freed and still k
 		p = kmalloc(256, GFP_KERNEL);
 		REQUIRE(p != NULL);
 		run_in(CTX_THREAD, cpu, free_here, p);
-		EXPECT(mm_tight || magazine_holds(&caches[obj_slab(p)->cpu_off / sizeof(struct cache_cpu)], cpu, p));
+		EXPECT(mm_tight || magazine_holds(cache_of(p), cpu, p));
 		expect_bad_frees(p, "double free");
 	}
 }
 
-TEST(badfree, twice_in_slab, "a free of what lies in its slab's chain is reported; so it is when the slab is gone")
+TEST(badfree, twice_in_slab,
+     "a free of what lies in its slab's chain is reported; so it is when the slab is gone")
 {
 	void *p, *q;
 

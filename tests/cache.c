@@ -38,8 +38,8 @@ static void check_layout(size_t size, size_t align, unsigned int flags)
 
 TEST(cache, layout, "objects of any size and alignment are aligned, whole, and overlap no other")
 {
-	static const size_t sizes[] = { 4, 5, 8, 12, 17, 24, 33, 40, 63, 64, 65, 100, 128, 200, 513, 1000, 2048, 3000,
-					4096, 5000, 8191, 8192 };
+	static const size_t sizes[] = { 4, 5, 8, 12, 17, 24, 33, 40, 63, 64, 65, 100, 128, 200, 513, 1000,
+					2048, 3000, 4096, 5000, 8191, 8192 };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
 		for (size_t align = 1; align <= PAGE_SIZE; align *= 4)
@@ -79,8 +79,8 @@ static void take_constructed(struct kmem_cache *s, unsigned int n)
 		objs[i] = kmem_cache_alloc(s, GFP_KERNEL);
 		REQUIRE(objs[i] != NULL);
 		if (!pattern_ok(objs[i], object_size))
-			test_fail(__FILE__, __LINE__, "size %lu: object %u at %lx is not as constructed", object_size, i,
-				  (u64)objs[i]);
+			test_fail(__FILE__, __LINE__, "size %lu: object %u at %lx is not as constructed",
+				  object_size, i, (u64)objs[i]);
 	}
 }
 
@@ -117,7 +117,8 @@ static void check_constructed(size_t size)
 	EXPECT_EQ(kmem_cache_destroy(s), 0);
 }
 
-TEST(cache, constructor, "a constructed object keeps every byte: free, flushed, deferred, freed elsewhere, given anew")
+TEST(cache, constructor,
+     "a constructed object keeps every byte: free, flushed, deferred, freed elsewhere, given anew")
 {
 	static const size_t sizes[] = { 4, 8, 9, 16, 31, 64, 120, 500, 4096, 8184, 8192 };
 
@@ -132,7 +133,8 @@ static void count_build(void *obj)
 	*(u32 *)obj = 0xfeedbee5;
 }
 
-TEST(cache, constructor_once, "the constructor is called once for each object of a slab, not at each allocation")
+TEST(cache, constructor_once,
+     "the constructor is called once for each object of a slab, not at each allocation")
 {
 	struct kmem_cache *s;
 

@@ -56,7 +56,8 @@ TEST(cache_end, in_use, "a cache with an object in use is reported, stays, and w
 	}
 }
 
-TEST(cache_end, in_another_magazine, "objects that other CPUs have freed and still keep do not hold a cache up")
+TEST(cache_end, in_another_magazine,
+     "objects that other CPUs have freed and still keep do not hold a cache up")
 {
 	REQUIRE(begin(48, 8 * num_online_cpus()));
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
@@ -204,7 +205,8 @@ static void free_slowly(void *arg)
 	}
 }
 
-TEST(cache_end, beside_frees, "destroying again and again while another CPU frees: it ends when the last one is free")
+TEST(cache_end, beside_frees,
+     "destroying again and again while another CPU frees: it ends when the last one is free")
 {
 	unsigned int n = MAX_OBJS, busy = 0;
 	int err;

@@ -59,11 +59,13 @@ static void keep(unsigned int i, char *p, size_t size)
 TEST(kmalloc, every_size, "each size from 1 to 8200 bytes: aligned, large enough, overlapping no other")
 {
 	for (size_t size = 1; size <= LARGEST_CLASS + 8; size++)
-		keep(size % KEPT, size & 1 ? kmalloc(size, GFP_KERNEL) : kmalloc_nolock(size, 0, NUMA_NO_NODE), size);
+		keep(size % KEPT,
+		     size & 1 ? kmalloc(size, GFP_KERNEL) : kmalloc_nolock(size, 0, NUMA_NO_NODE), size);
 	give_all_back();
 }
 
-TEST(kmalloc, size_classes, "ksize is the smallest class that holds the size; above 8 KiB, a power of two of pages")
+TEST(kmalloc, size_classes,
+     "ksize is the smallest class that holds the size; above 8 KiB, a power of two of pages")
 {
 	static const u16 classes[] = { 8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192 };
 	unsigned int c = 0;
@@ -173,8 +175,8 @@ TEST(kmalloc, zeroed, "__GFP_ZERO clears all that ksize tells, after a dirty fre
 
 /* ---- krealloc ---- */
 
-static const size_t realloc_sizes[] = { 1, 7, 8, 9, 64, 65, 96, 100, 128, 500, 512, 513, 4096, 4097, 8192, 8193,
-					16384, 16385, 200000 };
+static const size_t realloc_sizes[] = { 1, 7, 8, 9, 64, 65, 96, 100, 128, 500, 512, 513, 4096, 4097,
+					8192, 8193, 16384, 16385, 200000 };
 
 static void check_realloc(size_t from, size_t to)
 {

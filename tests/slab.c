@@ -71,7 +71,8 @@ static u64 listed(const struct kmem_cache *s)
 
 /* ---- magazines ---- */
 
-TEST(slab, magazine_limits, "each class's magazine holds 2 to 255 objects, and no more than its share of memory")
+TEST(slab, magazine_limits,
+     "each class's magazine holds 2 to 255 objects, and no more than its share of memory")
 {
 	u64 share = (nr_managed_pages() << PAGE_SHIFT) / (128UL * num_online_cpus());
 
@@ -121,7 +122,8 @@ TEST(slab, magazine_edges, "a magazine is full at its limit, empty at 0, last in
 	}
 }
 
-TEST(slab, magazine_closed, "a closed magazine takes and gives nothing; closing flushes; opening finds it empty")
+TEST(slab, magazine_closed,
+     "a closed magazine takes and gives nothing; closing flushes; opening finds it empty")
 {
 	struct kmem_cache *s = new_cache(128);
 
@@ -199,7 +201,8 @@ TEST(slab, magazine_random, "pushes, pops, flushes, closing and opening at rando
 
 /* ---- slabs ---- */
 
-TEST(slab, refill, "a slab is made when the one before is used up, and freed objects are used before a new one")
+TEST(slab, refill,
+     "a slab is made when the one before is used up, and freed objects are used before a new one")
 {
 	struct kmem_cache *s = new_cache(200);
 	u32 n;
