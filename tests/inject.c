@@ -7,12 +7,17 @@
 #include "tests/inject.h"
 #include <arch/debug.h>
 #include <arch/irq.h>
+#include "kernel/cmdline.h"
 #include "kernel/hooks.h"
 #include "tests/step.h"
 #include "tests/test.h"
 
 #define MAX_PLACES 16384
 #define SLOT 0 /* of the debug registers */
+#define STEPPED_PLACES 100 /* of a sweep, without breakpoints */
+
+static s64 inject_full;
+KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, however long it takes");
 
 u64 injected_rip;
 
@@ -100,8 +105,14 @@ static void run_in_nmi(void)
 	set_nmi_hook(NULL);
 }
 
+/*
+ * Interrupts are off: their handlers would be more places, and an emulator that
+ * returns from one with RF set would not stop there.
+ */
 static bool run(const struct injection *x, u64 left)
 {
+	u64 flags = arch_irq_save();
+
 	now.x = x;
 	now.left = left;
 	now.rsp = now.rip = 0;
@@ -112,6 +123,7 @@ static bool run(const struct injection *x, u64 left)
 	else
 		run_here();
 	set_trap_hook(NULL);
+	arch_irq_restore(flags);
 	return now.ran;
 }
 
@@ -152,4 +164,13 @@ bool inject_run(const struct injection *x, u64 at)
 	arch_hw_break_in_nmi(false);
 	arch_hw_break_clear(SLOT);
 	return ran;
+}
+
+u64 inject_stride(u64 n)
+{
+	if (inject_full || !arch_hw_break_set(SLOT, (void *)inject_stride, HW_BREAK_EXEC, 1)) {
+		arch_hw_break_clear(SLOT);
+		return 1;
+	}
+	return n / STEPPED_PLACES + 1;
 }

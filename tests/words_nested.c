@@ -100,16 +100,17 @@ static void interrupted_once(u64 at)
 
 static u64 each_nested_call(void)
 {
-	u64 n;
+	u64 n, stride;
 
 	EXPECT(words_give(now.w, now.n));
 	n = inject_trace(&injection);
+	stride = inject_stride(n);
 	EXPECT(now.done);
 	for (unsigned int i = 0; i < 2 * NR_NESTED; i++) {
 		now.nested = (enum nested_call)(i / 2);
 		now.kept = i & 1;
 		now.committed = false;
-		for (u64 at = 1; at <= n; at++)
+		for (u64 at = 1; at <= n; at += stride)
 			interrupted_once(at);
 		EXPECT(now.committed);
 	}
