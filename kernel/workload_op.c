@@ -18,6 +18,7 @@
  * longer is likely to have been put aside by an emulator's host.)
  */
 #include "kernel/workload_op.h"
+#include <anyctx/slab.h>
 #include <anyctx/smp.h>
 #include <arch/debug.h>
 #include <arch/irq.h>
@@ -31,10 +32,12 @@
 #define DEPTHS 2
 #define NMI_BATCH 16
 #define IRQ_BATCH 4
+#define BURST 40 /* more objects of KMALLOC_MAX_CACHE_SIZE than a CPU keeps of them */
 #define REST_NS 1000000   /* for the others after a batch, at most */
 #define MOMENT_NS 2000000 /* see count_null */
 /* One thread operation in so many ... */
 #define BREAK_EVERY 64    /* comes after a breakpoint; so does one batch in NMIs */
+#define BURST_EVERY 64    /* batches in NMIs begin with a burst */
 #define IRQS_OFF_EVERY 16 /* runs with interrupts off */
 #define SEND_NMI_EVERY 64 /* sends an NMI to some CPU */
 /* One tick in so many makes its thread single-step, for so many instructions. */
@@ -167,6 +170,34 @@ static void operate(struct worker *w, enum context c, bool may_wait)
 		drop_block(w, c, word);
 }
 
+/* More frees in a row than there is room for at hand: an NMI leaves the rest to an
+ * interrupt (deferral). */
+static void burst(struct worker *w)
+{
+	void *p[BURST];
+	unsigned int n = 0;
+
+	if (!hold(BURST * KMALLOC_MAX_CACHE_SIZE)) {
+		w->n.over_share++;
+		return;
+	}
+	for (unsigned int i = 0; i < BURST; i++) {
+		u64 since = arch_ns();
+
+		p[n] = kmalloc_nolock(KMALLOC_MAX_CACHE_SIZE, 0, NUMA_NO_NODE);
+		if (p[n])
+			n++;
+		else
+			count_null(&w->n, KMALLOC_MAX_CACHE_SIZE, since);
+	}
+	w->n.allocs += n;
+	w->n.frees += n;
+	w->n.bytes += n * KMALLOC_MAX_CACHE_SIZE;
+	while (n)
+		kfree_nolock(p[--n]);
+	let_go(BURST * KMALLOC_MAX_CACHE_SIZE);
+}
+
 /* ---- workers ---- */
 
 /* Who comes in between the test and the store has finished before the store. */
@@ -208,6 +239,8 @@ static void batch(enum context c, unsigned int n)
 		/* Its IRET lets the next NMI in, into the middle of this one. */
 		if (c == CTX_NMI && !rng_below(&w->rng, BREAK_EVERY))
 			breakpoint();
+		if (c == CTX_NMI && !rng_below(&w->rng, BURST_EVERY))
+			burst(w);
 		while (n--)
 			operate(w, c, false);
 		w->end_ns = arch_ns();

@@ -271,6 +271,9 @@ def judge_job(boot, status, text):
     pages = re.findall(r"pages at boot (\d+), pages now (\d+)", text)
     if not pages or pages[-1][0] != pages[-1][1]:
         problems.append(f"pages at boot and now: {pages[-1] if pages else 'not told'}")
+    deferred = re.findall(r"(\d+) frees deferred, (\d+) served", text)
+    if not deferred or int(deferred[-1][0]) == 0 or deferred[-1][0] != deferred[-1][1]:
+        problems.append(f"frees deferred and served: {deferred[-1] if deferred else 'not told'}")
     rows = {}
     for cpu, rest in re.findall(r"^ *cpu +(\d+) +((?:[a-z_]+ +\d+ *)+)\r?$", text, re.M):
         rows[int(cpu)] = {name: int(n) for name, n in re.findall(r"([a-z_]+) +(\d+)", rest)}
