@@ -153,3 +153,8 @@ void arch_hw_break_clear(unsigned int slot)
 {
 	(void)slot;
 }
+
+void arch_hw_break_in_nmi(bool on)
+{
+	(void)on;
+}
