@@ -17,9 +17,10 @@
 #include "arch/x86_64/private.h"
 
 /* Standard signals, not real-time ones: of each at most one waits, as with an NMI's
- * latch, and sending one never fails for want of memory. */
-#define SIG_IRQ SIGUSR1
-#define SIG_NMI SIGUSR2
+ * latch, and sending one never fails for want of memory. Of two that wait the host
+ * delivers the lower one first: the NMI, at the instruction that is really interrupted. */
+#define SIG_NMI SIGUSR1
+#define SIG_IRQ SIGUSR2
 
 /* In irq_pending: bit n is IPI n, the one above them the tick. */
 enum host_event { EV_TICK = NR_IPI, NR_EVENT };
