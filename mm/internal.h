@@ -497,10 +497,12 @@ u64 defer_count(unsigned int cpu);
 void defer_kick(void);
 /* The same on every CPU. */
 void defer_kick_all(void);
+/* Wait until what was asked for is done, on every CPU. Thread, interrupts on. */
+void defer_settle(void);
 
 /* ----------------------------------------------------------------- reclaim */
 
-extern bool mm_tight; /* free memory is low: nobody caches */
+extern volatile bool mm_tight; /* free memory is low: nobody caches; read by anyone at any time */
 extern u64 tight_low, tight_high; /* pages: enter below, leave above */
 void reclaim_init(void);
 /* Look at the free count; enter or leave tight mode. Any context. */
