@@ -64,8 +64,13 @@ def suite(name, timeout, args="test=*", **machine):
     return Boot("suite-" + name, "suite", args, timeout, machine)
 
 
-def job(name, timeout, seconds, nmi_floor=0, **machine):
-    return Boot("job-" + name, "job", f"seconds={seconds}", timeout, machine, nmi_floor=nmi_floor)
+def job(name, timeout, seconds, nmi_floor=0, args="", **machine):
+    return Boot("job-" + name, "job", f"seconds={seconds} {args}".strip(), timeout, machine, nmi_floor=nmi_floor)
+
+
+# The main job with failures injected: in refills, while everybody caches; and in all calls.
+FAIL_REFILLS = "fail_at_hand=0 failslab_ppm=20000 fail_page_ppm=200000 fail_seed=11"
+FAIL_ALL = "failslab_ppm=50000 fail_page_ppm=50000 fail_seed=12"
 
 
 def outcome(name, args, statuses, expect, timeout=90, **machine):
@@ -88,6 +93,8 @@ def boots(long):
         job("smp4", 200, 10, SMP=4, nmi_floor=100_000),
         job("smp16", 300, 3, SMP=16),
         job("uefi-smp2", 200, 3, SMP=2, FIRMWARE="uefi"),
+        job("fail-refills", 200, 5, args=FAIL_REFILLS, SMP=4),
+        job("fail-all", 200, 5, args=FAIL_ALL, SMP=2),
         outcome("unknown-argument", "no_such_word=1", [FAIL], [r"no_such_word", r"\bseconds\b", r"\btest\b"]),
         outcome("no-such-test", "test=no.such", [FAIL], [r"no\.such"]),
         outcome("lockup", "lockup=1", [PANIC], [r"(?i)(lockup|locked|stuck).*CPU ?1\b|CPU ?1\b.*(lockup|locked|stuck)",
@@ -134,6 +141,7 @@ def hosted_boots(program, long):
     todo = [one(suite, "cpus2", 2, fast), one(suite, "cpus1", 1, "test=*"), one(suite, "cpus4", 4, fast)]
     todo.append(one(suite, "holes-nodes", 3, fast + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))
     todo.append(one(job, "cpus4", 4, 3))
+    todo.append(Boot("job-hosted-fail", "job", f"seconds=3 {FAIL_REFILLS}", 300, {"SMP": 4, "HOSTED": program}))
     if long:
         todo.append(one(suite, "cpus16", 16, fast + " mem=1G"))
         todo.append(one(suite, "memless", 8, fast + " nodes=4 memless=2"))
@@ -272,8 +280,12 @@ def judge_job(boot, status, text):
     if not pages or pages[-1][0] != pages[-1][1]:
         problems.append(f"pages at boot and now: {pages[-1] if pages else 'not told'}")
     deferred = re.findall(r"(\d+) frees deferred, (\d+) served", text)
-    if not deferred or int(deferred[-1][0]) == 0 or deferred[-1][0] != deferred[-1][1]:
+    unused = "fail_" in boot.args and "fail_at_hand=0" not in boot.args  # deferral, while nobody keeps anything
+    if not deferred or (int(deferred[-1][0]) == 0 and not unused) or deferred[-1][0] != deferred[-1][1]:
         problems.append(f"frees deferred and served: {deferred[-1] if deferred else 'not told'}")
+    injected = re.findall(r"^failures injected, .*: (\d+) of", text, re.M)
+    if ("fail_" in boot.args or "failslab_" in boot.args) and (not injected or "0" in injected):
+        problems.append(f"failures injected: {injected or 'not told'}")
     rows = {}
     for cpu, rest in re.findall(r"^ *cpu +(\d+) +((?:[a-z_]+ +\d+ *)+)\r?$", text, re.M):
         rows[int(cpu)] = {name: int(n) for name, n in re.findall(r"([a-z_]+) +(\d+)", rest)}
