@@ -44,7 +44,7 @@ LDFLAGS += $(shell $(LD) --help 2>/dev/null | grep -q no-warn-rwx-segments && ec
 CFLAGS_lib/string.o := -fno-tree-loop-distribute-patterns
 
 # ---- what there is to build
-C_SRCS := $(sort $(foreach d,arch/x86_64 kernel mm lib tests,$(wildcard $(d)/*.c)))
+C_SRCS := $(sort $(foreach d,arch/x86_64 kernel mm lib tests bench,$(wildcard $(d)/*.c)))
 ASM_SRCS := $(sort $(wildcard boot/*.asm arch/x86_64/*.asm))
 OBJS := $(ASM_SRCS:%.asm=$(BUILD)/%.asm.o) $(C_SRCS:%.c=$(BUILD)/%.o)
 KSYMS_PY := $(wildcard tools/ksyms.py)
@@ -57,7 +57,7 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso run replay soak test test-long debug lint clean help check-tools setup
+.PHONY: all iso run replay soak test test-long bench bench-compare debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
 
@@ -161,6 +161,14 @@ test-long: setup
 	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
 	$(Q)$(PYTHON) tools/run-tests.py --long
 
+# Instructions an operation, exact; BENCH= names the boots, OUT= the result.
+bench: setup
+	$(Q)$(MAKE) --no-print-directory iso
+	$(Q)$(PYTHON) tools/bench.py run --only '$(or $(BENCH),*)' --out '$(or $(OUT),latest.json)'
+
+bench-compare:
+	$(Q)$(PYTHON) tools/bench.py compare '$(A)' '$(B)'
+
 debug: iso
 	$(Q)tools/qemu.sh --debug
 
@@ -182,6 +190,8 @@ help:
 	'                same output, to the last byte' \
 	'make soak HOURS=0.5  the job by turns on many machines, with failures injected' \
 	'make iso        build/anyctx.iso, which BIOS and UEFI boot' \
+	'make bench      count the instructions of each operation; results in build/bench' \
+	'make bench-compare A=x.json B=y.json   what moved between two results' \
 	'make debug      boot it stopped, with gdb attached' \
 	'make lint       check the sources' \
 	'make hosted     the same as a Linux process, build/hosted/anyctx' \

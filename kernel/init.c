@@ -6,6 +6,7 @@
 #include <anyctx/gfp.h>
 #include <arch/irq.h>
 #include <arch/machine.h>
+#include "bench/bench.h"
 #include "kernel/cmdline.h"
 #include "kernel/crash.h"
 #include "kernel/panic.h"
@@ -21,6 +22,8 @@
 
 static const char *test;
 KPARAM_STR(test, "test", "run these test cases and leave: suite.case, suite.*, *, with commas; not those behind a -");
+static const char *bench;
+KPARAM_STR(bench, "bench", "run these benchmarks and leave: suite.case, suite.*, *, with commas");
 static s64 shell;
 KPARAM_INT(shell, "shell", 0, 1, "1: stay at a prompt after the job");
 
@@ -50,6 +53,8 @@ static int do_job(void)
 		return EXIT_FAIL;
 	if (test)
 		status = run_tests(test) ? EXIT_FAIL : EXIT_PASS;
+	else if (bench)
+		status = run_benches(bench) ? EXIT_FAIL : EXIT_PASS;
 	else
 		status = workload_run();
 	return shell ? shell_run(status) : status;

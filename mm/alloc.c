@@ -19,11 +19,10 @@
 
 /* ------------------------------------------------------------ allocation */
 
-/* The object leaves the free ones: its mark goes. */
 static void *taken(const struct kmem_cache *s, void *obj)
 {
 	if (obj)
-		WRITE_ONCE(*mark_of(obj, s->offset), 0);
+		object_take(s, obj, s->offset);
 	return obj;
 }
 
@@ -246,16 +245,16 @@ bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 /* An object of a slab, but not one of the plain sort, or perhaps free. */
 static void free_object(const char *call, struct page *page, void *p)
 {
-	struct kmem_cache *s = &caches[page->cpu_off / sizeof(struct cache_cpu)];
+	struct kmem_cache *s = cache_at(page->cpu_off);
 	struct page *head = slab_head(page);
 
 	if (slab_index(s, head, p) < 0) {
 		mm_report(call, p, "not the start of an object of %s", s->name);
 		return;
 	}
-	if (READ_ONCE(*mark_of(p, s->offset)) == free_mark && freed_twice(call, s, p))
+	if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))
 		return;
-	WRITE_ONCE(*mark_of(p, s->offset), free_mark);
+	object_give(s, p, s->offset);
 	if (!magazine_push(s, p))
 		cache_free_slow(s, p);
 }

@@ -310,7 +310,7 @@ static __noinline void free_wrong(const char *call, struct kmem_cache *s, void *
 
 	if (pfn < max_pfn && READ_ONCE(pfn_page(pfn)->type) == PT_SLAB)
 		mm_report(call, obj, "given to cache %s, but it is of %s", s->name,
-			  caches[pfn_page(pfn)->cpu_off / sizeof(struct cache_cpu)].name);
+			  cache_at(pfn_page(pfn)->cpu_off)->name);
 	else
 		mm_report(call, obj, "given to cache %s, but it is no object of a slab", s->name);
 }

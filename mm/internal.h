@@ -16,6 +16,7 @@
 #include <anyctx/slab.h>
 #include <arch/local.h>
 #include <arch/machine.h>
+#include <arch/sanitize.h>
 
 /* ------------------------------------------------------------------ pages */
 
@@ -321,19 +322,44 @@ extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
  */
 static const u32 free_mark = 0x9d3bc3a5; /* any number; no link looks like an index with it */
 
-static __always_inline u32 *mark_of(const void *obj, u32 offset)
+static __always_inline u32 mark_get(const void *obj, u32 offset)
 {
-	return (u32 *)((char *)obj + offset + 4);
+	return sanitize_read32((u32 *)((char *)obj + offset + 4));
+}
+
+static __always_inline void mark_set(void *obj, u32 offset, u32 mark)
+{
+	sanitize_write32((u32 *)((char *)obj + offset + 4), mark);
 }
 
 static __always_inline u32 link_get(const void *obj, u32 offset)
 {
-	return READ_ONCE(*(u32 *)((char *)obj + offset)) ^ free_mark;
+	return sanitize_read32((u32 *)((char *)obj + offset)) ^ free_mark;
 }
 
 static __always_inline void link_set(void *obj, u32 offset, u32 next)
 {
-	WRITE_ONCE(*(u32 *)((char *)obj + offset), next ^ free_mark);
+	sanitize_write32((u32 *)((char *)obj + offset), next ^ free_mark);
+}
+
+/* The object leaves the free ones: its mark goes. */
+static __always_inline void object_take(const struct kmem_cache *s, void *obj, u32 offset)
+{
+	mark_set(obj, offset, 0);
+	sanitize_alloc(obj, s->size, offset); /* a constructed one has its mark behind it */
+}
+
+/* It joins them, to be called before anybody can get it. */
+static __always_inline void object_give(const struct kmem_cache *s, void *obj, u32 offset)
+{
+	sanitize_free(obj, s->size);
+	mark_set(obj, offset, free_mark);
+}
+
+/* The cache that has its struct cache_cpu there. */
+static __always_inline struct kmem_cache *cache_at(u64 cpu_off)
+{
+	return &caches[cpu_off / sizeof(struct cache_cpu)];
 }
 
 #define ST_NONE 1023UL /* head index: no free object */

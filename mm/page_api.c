@@ -119,7 +119,7 @@ static __noinline void report_block(const char *call, struct page *page, unsigne
 			  order);
 	else if (page->type == PT_SLAB)
 		mm_report(call, addr, "order %u: a page of slab cache %s", order,
-			  caches[page->cpu_off / sizeof(struct cache_cpu)].name);
+			  cache_at(page->cpu_off)->name);
 	else
 		mm_report(call, addr, "order %u: the block was allocated with order %u", order, page->order);
 }

@@ -33,11 +33,6 @@ int slab_index(const struct kmem_cache *s, const struct page *head, const void *
 
 /* ---------------------------------------------------------- making, freeing */
 
-static void set_mark(const struct kmem_cache *s, void *obj)
-{
-	WRITE_ONCE(*mark_of(obj, s->offset), free_mark);
-}
-
 static void set_link(const struct kmem_cache *s, void *obj, u32 next)
 {
 	link_set(obj, s->offset, next);
@@ -50,7 +45,7 @@ static void construct_all(struct kmem_cache *s, struct page *head, unsigned int 
 
 		if (s->ctor)
 			s->ctor(obj);
-		set_mark(s, obj);
+		object_give(s, obj, s->offset);
 	}
 }
 
@@ -96,6 +91,7 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 	order = head->order;
 	*n = slab_objects(s, order);
 	construct_all(s, head, *n);
+	sanitize_free(slab_object(s, head, 0), PAGE_SIZE << order); /* and what is between the objects */
 	__atomic_store_n(&head->state, make_state(load(&head->state), ST_NONE, 0, s->id, 0), __ATOMIC_RELEASE);
 	set_pages(s, head, order);
 	this_cpu_add64(cache_cpu[s->id].slabs, 1);
@@ -132,7 +128,7 @@ static int link_next(const struct kmem_cache *s, const struct page *head, const 
 {
 	u32 next = link_get(obj, s->offset);
 
-	if (READ_ONCE(*mark_of(obj, s->offset)) != free_mark)
+	if (mark_get(obj, s->offset) != free_mark)
 		return -1;
 	return next == ST_NONE || next < slab_objects(s, head->order) ? (int)next : -1;
 }

@@ -39,12 +39,13 @@ includes() {
 		while read -r line; do
 			[[ $line =~ $allowed ]] || complain "$file includes $line, which its layer may not"
 		done < <(sed -n 's/^[ \t]*#[ \t]*include[ \t]*[<"]\([^>"]*\)[>"].*/\1/p' "$file" |
-			grep -E '^(anyctx|arch|kernel|mm|lib|tests|boot)/|^[a-z0-9_]+\.h$' || true)
+			grep -E '^(anyctx|arch|kernel|mm|lib|tests|bench|boot)/|^[a-z0-9_]+\.h$' || true)
 	done
 }
 std='std(arg|bool|def|int)\.h'
 includes "^(anyctx/types\.h|lib/.*|kernel/printk\.h|string\.h|$std)\$" lib/*.c lib/*.h
 includes "^(anyctx/.*|arch/.*|lib/.*|mm/.*|internal\.h|early\.h|kernel/(printk|panic|percpu|context|cmdline)\.h|$std)\$" mm/*.c mm/*.h
+includes "^(anyctx/.*|arch/(cpu|debug)\.h|kernel/.*|lib/.*|mm/.*|bench/.*|tests/(incontext|step|ballast)\.h|$std)\$" bench/*.c bench/*.h
 includes "^(anyctx/.*|arch/.*|$std)\$" include/anyctx/*.h arch/x86_64/include/arch/*.h
 
 # ---- white space, and a purpose at the top
@@ -75,7 +76,7 @@ run_cppcheck() {
 		--template='{file}:{line}: {severity}: {message} [{id}]' -D__x86_64__ -I. -Iinclude "$@"
 }
 if have cppcheck; then
-	run_cppcheck -Iarch/x86_64/include arch/x86_64 kernel mm lib tests || complain "cppcheck"
+	run_cppcheck -Iarch/x86_64/include arch/x86_64 kernel mm lib tests bench || complain "cppcheck"
 	run_cppcheck -Iarch/hosted/include -Iarch/x86_64/include arch/hosted || complain "cppcheck of arch/hosted"
 else
 	echo "lint: no cppcheck here, left out"
@@ -83,7 +84,7 @@ fi
 
 # ---- for information: size by directory, long files, long lines
 echo "lint: lines by directory"
-for dir in boot arch kernel mm lib include tests tools; do
+for dir in boot arch kernel mm lib include tests bench tools; do
 	n=$(git ls-files --cached --others --exclude-standard -- "$dir" | while read -r f; do cat "$f"; done 2>/dev/null | wc -l)
 	printf '    %-8s %6d\n' "$dir" "$n"
 done

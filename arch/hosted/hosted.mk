@@ -18,19 +18,26 @@ HOSTED_LEFT_OUT := \
 # entry_*: the entry code, IST stacks and debug registers; paging: page tables and
 # rights; acpi, apic: tables and devices. And parts of the machine that a process has as well:
 HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/span.c arch/x86_64/backtrace.c
+# Sanitizers come with string functions that check what they touch:
+HOSTED_LEFT_OUT += $(if $(filter address thread,$(san_words)),lib/string.c)
 HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT),$(sort $(foreach d,arch/hosted kernel mm lib tests,$(wildcard $(d)/*.c)))) \
 	$(HOSTED_SHARED)
 HOSTED_OBJS := $(HOSTED_C:%.c=$(HOSTED)/%.o)
 
+# ---- what watches it. The first error ends the run. Each checker that the allocator
+# talks to has its own arch/sanitize.h.
+HOSTED_SAN := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+HOSTED_SAN_INCLUDE := $(patsubst %,-Iarch/hosted/sanitize/%,$(filter address thread valgrind,$(san_words)))
+
 # ---- flags: the kernel's but for the address where it lies; arch/hosted has the C library
 HOSTED_COMMON := -std=gnu11 -O2 -g -Wall -Wextra -Wvla -Werror -m64 -mcx16 -mno-red-zone -fno-pic -fno-pie \
 	-fno-stack-protector -fno-strict-aliasing -fno-common -fno-omit-frame-pointer -fcf-protection=none \
-	-I. -Iinclude -Iarch/hosted/include -Iarch/x86_64/include $(EXTRA_CFLAGS)
+	-I. -Iinclude $(HOSTED_SAN_INCLUDE) -Iarch/hosted/include -Iarch/x86_64/include $(HOSTED_SAN) $(EXTRA_CFLAGS)
 HOSTED_CFLAGS := $(HOSTED_COMMON) -ffreestanding -mgeneral-regs-only
 HOSTED_ARCH_CFLAGS := $(HOSTED_COMMON) -D_GNU_SOURCE -pthread
 # All symbols bound at the start: a handler must not run into the dynamic linker. The
 # descriptors (layout.h) and the text's bounds are where the kernel's linker.ld has them.
-HOSTED_LDFLAGS := -no-pie -pthread -Wl,-z,now -Wl,-z,noexecstack -Wl,--defsym=vmemmap=0x40000000 \
+HOSTED_LDFLAGS := $(HOSTED_SAN) -no-pie -pthread -Wl,-z,now -Wl,-z,noexecstack -Wl,--defsym=vmemmap=0x40000000 \
 	-Wl,--defsym=__text_start=__executable_start -Wl,--defsym=__text_end=etext
 
 .PHONY: hosted test-hosted

@@ -45,7 +45,6 @@ void irq_serve(struct regs *r)
 		serve_event(e, r);
 		context_leave(was, CTX_DEPTH_IRQ);
 	}
-	rseq_fixup(r);
 }
 
 void nmi_serve(struct regs *r)

@@ -100,20 +100,27 @@ static void regs_write(const struct regs *r, ucontext_t *uc)
 
 /* ---- handlers ---- */
 
+/*
+ * With interrupts off the event stays, for whoever enables them. But the machine would
+ * not have come here: an NMI may have, on top of this handler, and what it has done
+ * must end a restartable sequence below. So that is seen to in any case.
+ */
 static void on_irq(int sig, siginfo_t *info, void *context)
 {
+	bool irqs_off = arch_irqs_disabled();
 	struct regs r;
 
 	(void)sig;
 	if (info->si_code == SI_TIMER)
 		irq_post_here(EV_TICK);
-	if (arch_irqs_disabled())
-		return; /* who enables them finds the bit */
-	regs_read(&r, context, false);
+	regs_read(&r, context, irqs_off);
 	arch_irq_disable();
-	irq_serve(&r);
+	if (!irqs_off)
+		irq_serve(&r);
+	rseq_fixup(&r);
 	regs_write(&r, context);
-	arch_irq_enable();
+	if (!irqs_off)
+		arch_irq_enable();
 }
 
 static void on_nmi(int sig, siginfo_t *info, void *context)

@@ -27,4 +27,22 @@ static __always_inline u64 arch_rdtsc(void)
 	return (u64)hi << 32 | lo;
 }
 
+/* A loop of a known number of instructions a round, to try a clock that counts them. */
+#define ARCH_LOOP_INSNS 2
+
+static __always_inline void arch_loop(u64 rounds)
+{
+	__asm__ volatile("1: decq %0; jnz 1b" : "+r"(rounds) : : "cc");
+}
+
+/* To the compiler a call of one pointer that returns one; to the CPU nothing. */
+static __always_inline void *arch_no_call(void *arg)
+{
+	void *ret;
+
+	__asm__ volatile("" : "=a"(ret) : "r"(arg)
+			 : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
+	return ret;
+}
+
 #endif
