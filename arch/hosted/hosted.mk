@@ -20,7 +20,7 @@ HOSTED_LEFT_OUT := \
 HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/span.c arch/x86_64/backtrace.c
 # Sanitizers come with string functions that check what they touch:
 HOSTED_LEFT_OUT += $(if $(filter address thread,$(san_words)),lib/string.c)
-HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT),$(sort $(foreach d,arch/hosted kernel mm lib tests,$(wildcard $(d)/*.c)))) \
+HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT),$(sort $(foreach d,arch/hosted kernel mm lib tests bench,$(wildcard $(d)/*.c)))) \
 	$(HOSTED_SHARED)
 HOSTED_OBJS := $(HOSTED_C:%.c=$(HOSTED)/%.o)
 
