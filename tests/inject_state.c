@@ -20,7 +20,8 @@ struct kmem_cache *same, *other;
 
 static void *held[MAX_HELD];
 static unsigned int nr_held;
-static u64 pages_before, cursor, low, high, checks;
+static u64 pages_before, low, high, checks;
+static u64 cursor, next_word[NR_PRIVATE]; /* where this CPU looks for pages */
 
 /* ---- what is held ---- */
 
@@ -110,6 +111,16 @@ static void empty(struct kmem_cache *s)
 		partial_trim(s, nid);
 }
 
+/* The same way to the same pages each time. */
+static void look_from_where_we_began(void)
+{
+	struct page_cpu *pc = this_cpu_ptr(page_cpu);
+
+	WRITE_ONCE(pc->cursor, cursor);
+	for (unsigned int i = 0; i < NR_PRIVATE; i++)
+		WRITE_ONCE(pc->next_word[i], next_word[i]);
+}
+
 void state_reset(void)
 {
 	state_tight(false);
@@ -118,7 +129,7 @@ void state_reset(void)
 	empty(same);
 	empty(other);
 	page_flush_cpu();
-	WRITE_ONCE(this_cpu_ptr(page_cpu)->cursor, cursor);
+	look_from_where_we_began();
 }
 
 /* Into their slabs' chains. */
@@ -187,7 +198,7 @@ static void limit_magazines(struct kmem_cache *s)
 bool states_begin(void)
 {
 	same = kmem_cache_create("inject-same", 200, 0, 0, NULL);
-	other = kmem_cache_create("inject-other", 128, 0, 0, NULL);
+	other = kmem_cache_create("inject-other", 32, 0, 0, NULL);
 	if (!same || !other)
 		return false;
 	/* All slabs alike, so that they can be counted. */
@@ -197,7 +208,9 @@ bool states_begin(void)
 	low = tight_low;
 	high = tight_high;
 	page_flush_cpu();
-	cursor = READ_ONCE(this_cpu_ptr(page_cpu)->cursor);
+	cursor = this_cpu_ptr(page_cpu)->cursor;
+	for (unsigned int i = 0; i < NR_PRIVATE; i++)
+		next_word[i] = this_cpu_ptr(page_cpu)->next_word[i];
 	pages_before = nr_free_pages();
 	checks = 0;
 	return true;
