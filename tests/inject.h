@@ -28,8 +28,9 @@ u64 inject_trace(const struct injection *x);
 bool inject_run(const struct injection *x, u64 at);
 /* The same without inject_trace, by steps. */
 bool inject_step(const struct injection *x, u64 at);
-/* A sweep over n places takes one in so many: 1 with breakpoints or inject_full=1. */
+/* A sweep over n places takes one in so many: 1 with breakpoints, or if all are wanted. */
 u64 inject_stride(u64 n);
+extern s64 inject_full; /* kernel argument: all places, however long it takes */
 /* Where nested ran the last time. */
 extern u64 injected_rip;
 
