@@ -1,11 +1,12 @@
 /*
  * inject.h - run a function and, between two of its instructions, something else: in
  * debug context (a single step) or in an NMI. CPU 0, thread context, one at a time.
+ * A case asks step_possible first.
  */
 #ifndef TESTS_INJECT_H
 #define TESTS_INJECT_H
 
-#include <anyctx/types.h>
+#include "tests/step.h"
 
 /*
  * Call fn(arg), stepping; nested(narg) after its instruction number `at` (from 1) and

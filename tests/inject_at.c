@@ -6,7 +6,6 @@
  */
 #include "tests/inject.h"
 #include <arch/debug.h>
-#include "tests/step.h"
 
 u64 injected, injected_rip;
 

@@ -13,4 +13,7 @@
  */
 u64 step_through(void (*fn)(void *), void *arg, void (*at)(struct regs *r));
 
+/* Does it (an emulation of the processor may not)? If not, the case is skipped: return. */
+bool step_possible(void);
+
 #endif
