@@ -37,7 +37,7 @@ def boots():
     """name, kernel arguments, machine"""
     todo = [("main", "bench=pair.*,row.*,single.*,replace.*,memory.*,boot.*", {"SMP": "1", "MEM": "2G"}),
             ("remote", "bench=remote.*", {"SMP": "2", "MEM": "1G"}),
-            ("trace", "bench=trace.*,profile.*", {"SMP": "1", "MEM": "1G"})]
+            ("trace", "bench=trace.*,profile.*", {"SMP": "2", "MEM": "1G"})]
     for smp in (1, 2, 4, 16, 64):
         todo.append((f"cpus-{smp}", "bench=growth.*,boot.*", {"SMP": str(smp), "MEM": "1G"}))
     for mem in ("64M", "256M", "4G", "16G"):
