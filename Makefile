@@ -146,6 +146,8 @@ bench-compare:
 debug: iso
 	$(Q)tools/qemu.sh --debug
 
+include arch/hosted/hosted.mk
+
 lint:
 	$(Q)CROSS='$(CROSS)' tools/lint.sh
 
@@ -163,6 +165,8 @@ help:
 	'make bench-compare A=x.json B=y.json   what moved between two results' \
 	'make debug      boot it stopped, with gdb attached' \
 	'make lint       check the sources' \
+	'make hosted     the same as a Linux process, build/hosted/anyctx' \
+	'make test-hosted  its tests; SAN=address,undefined or SAN=thread watch them' \
 	'make setup      install what the above need (Debian, Ubuntu)' \
 	'make clean      remove build/' '' \
 	'SMP=4 MEM=512M FIRMWARE=bios|uefi ARGS="kernel arguments" TIMEOUT=seconds' \

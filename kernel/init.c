@@ -21,7 +21,7 @@
 #include "tests/test.h"
 
 static const char *test;
-KPARAM_STR(test, "test", "run these test cases and leave: suite.case, suite.*, *, with commas");
+KPARAM_STR(test, "test", "run these test cases and leave: suite.case, suite.*, *, with commas; not those behind a -");
 static const char *bench;
 KPARAM_STR(bench, "bench", "run these benchmarks and leave: suite.case, suite.*, *, with commas");
 static s64 shell;

@@ -84,7 +84,7 @@ void test_expect_reports(u64 n)
 
 /* ---- which cases ---- */
 
-/* Does "suite.name" match one of the comma-separated words? */
+/* Is full the word, or begins with it if a '*' ends the word? */
 static bool word_matches(const char *word, size_t len, const char *full)
 {
 	if (len && word[len - 1] == '*')
@@ -92,8 +92,10 @@ static bool word_matches(const char *word, size_t len, const char *full)
 	return strlen(full) == len && !strncmp(full, word, len);
 }
 
+/* Of the comma-separated words: does "suite.name" match one, and none after a '-'? */
 static bool matches(const char *pattern, const struct test_case *c)
 {
+	bool wanted = false;
 	char full[128];
 
 	snprintf(full, sizeof(full), "%s.%s", c->suite, c->name);
@@ -101,10 +103,11 @@ static bool matches(const char *pattern, const struct test_case *c)
 		const char *comma = strchr(pattern, ',');
 		size_t len = comma ? (size_t)(comma - pattern) : strlen(pattern);
 
-		if (word_matches(pattern, len, full))
-			return true;
-		if (!comma)
+		if (len && *pattern == '-' && word_matches(pattern + 1, len - 1, full))
 			return false;
+		wanted |= word_matches(pattern, len, full);
+		if (!comma)
+			return wanted;
 		pattern = comma + 1;
 	}
 }

@@ -373,12 +373,13 @@ bool block_fill(const struct block *b)
 void block_check(const struct block *b)
 {
 	struct pattern t = pattern_of(b);
+	u64 spoilt = ~t.first;
 
 	expect_pattern(b, "pattern", t);
 	if (b->kind == BLOCK_CACHE) {
 		write_pattern(b->addr, b->size, constructed(b->addr));
 	} else {
-		*(u64 *)b->addr = ~t.first;
-		memcpy((char *)b->addr + b->size - 8, b->addr, 8);
+		memcpy(b->addr, &spoilt, 8);
+		memcpy((char *)b->addr + b->size - 8, &spoilt, 8);
 	}
 }

@@ -14,9 +14,11 @@
  * numbers. `busy` keeps out an NMI that nests in it, which takes the next worker, or
  * does nothing. An interrupt or NMI that comes sooner after the last one's work than
  * that took does nothing either, so no context takes more than half of its CPU, and
- * whatever their rate the others go on.
+ * whatever their rate the others go on. (They get a millisecond at the most: what took
+ * longer is likely to have been put aside by an emulator's host.)
  */
 #include "kernel/workload_op.h"
+#include <anyctx/slab.h>
 #include <anyctx/smp.h>
 #include <arch/debug.h>
 #include <arch/irq.h>
@@ -30,9 +32,12 @@
 #define DEPTHS 2
 #define NMI_BATCH 16
 #define IRQ_BATCH 4
-#define MOMENT_NS 2000000
+#define BURST 40 /* more objects of KMALLOC_MAX_CACHE_SIZE than a CPU keeps of them */
+#define REST_NS 1000000   /* for the others after a batch, at most */
+#define MOMENT_NS 2000000 /* see count_null */
 /* One thread operation in so many ... */
 #define BREAK_EVERY 64    /* comes after a breakpoint; so does one batch in NMIs */
+#define BURST_EVERY 64    /* batches in NMIs begin with a burst */
 #define IRQS_OFF_EVERY 16 /* runs with interrupts off */
 #define SEND_NMI_EVERY 64 /* sends an NMI to some CPU */
 /* One tick in so many makes its thread single-step, for so many instructions. */
@@ -41,7 +46,7 @@
 
 struct worker {
 	u64 busy;
-	u64 end_ns, took_ns; /* of the last batch */
+	u64 end_ns, rest_ns; /* of the last batch; how long the others come first then */
 	struct rng rng;
 	struct op_counts n;
 };
@@ -59,6 +64,12 @@ static struct worker *worker_of(unsigned int cpu, enum context c, unsigned int d
 }
 
 /* ---- one operation ---- */
+
+/* A worker's own number, which CPU 0 reads meanwhile. */
+static void count(u64 *number, u64 n)
+{
+	WRITE_ONCE(*number, *number + n);
+}
 
 static enum null_size null_size(u64 bytes)
 {
@@ -99,9 +110,9 @@ static struct block_call choose_call(struct worker *w, enum context c, bool may_
  */
 static void count_null(struct op_counts *n, u64 bytes, u64 since)
 {
-	n->nulls[null_size(bytes)]++;
+	count(&n->nulls[null_size(bytes)], 1);
 	if (bytes <= PAGE_SIZE && nr_free_pages() >= nr_managed_pages() / 2 && arch_ns() - since < MOMENT_NS)
-		n->unfounded++;
+		count(&n->unfounded, 1);
 }
 
 /* A new block as a word, 0: none. */
@@ -113,7 +124,7 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 
 	block_choose(&b, &w->rng);
 	if (!hold(block_charge(&b))) {
-		w->n.over_share++;
+		count(&w->n.over_share, 1);
 		return 0;
 	}
 	since = arch_ns();
@@ -125,8 +136,8 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 	}
 	if (!block_fill(&b))
 		return 0;
-	w->n.allocs++;
-	w->n.bytes += b.size;
+	count(&w->n.allocs, 1);
+	count(&w->n.bytes, b.size);
 	return block_pack(&b);
 }
 
@@ -138,9 +149,9 @@ static void drop_block(struct worker *w, enum context c, u64 word)
 	block_check(&b);
 	block_free(&b, call, &w->rng);
 	let_go(block_charge(&b));
-	w->n.frees++;
-	w->n.from_cpus += b.cpu != smp_processor_id();
-	w->n.from_contexts += b.ctx != c;
+	count(&w->n.frees, 1);
+	count(&w->n.from_cpus, b.cpu != smp_processor_id());
+	count(&w->n.from_contexts, b.ctx != c);
 }
 
 /* One of this CPU's slots, or one in four times of any CPU's. */
@@ -163,6 +174,34 @@ static void operate(struct worker *w, enum context c, bool may_wait)
 		word = __atomic_exchange_n(choose_slot(w), word, __ATOMIC_ACQ_REL);
 	if (word)
 		drop_block(w, c, word);
+}
+
+/* More frees in a row than there is room for at hand: an NMI leaves the rest to an
+ * interrupt (deferral). */
+static void burst(struct worker *w)
+{
+	void *p[BURST];
+	unsigned int n = 0;
+
+	if (!hold(BURST * KMALLOC_MAX_CACHE_SIZE)) {
+		count(&w->n.over_share, 1);
+		return;
+	}
+	for (unsigned int i = 0; i < BURST; i++) {
+		u64 since = arch_ns();
+
+		p[n] = kmalloc_nolock(KMALLOC_MAX_CACHE_SIZE, 0, NUMA_NO_NODE);
+		if (p[n])
+			n++;
+		else
+			count_null(&w->n, KMALLOC_MAX_CACHE_SIZE, since);
+	}
+	count(&w->n.allocs, n);
+	count(&w->n.frees, n);
+	count(&w->n.bytes, n * KMALLOC_MAX_CACHE_SIZE);
+	while (n)
+		kfree_nolock(p[--n]);
+	let_go(BURST * KMALLOC_MAX_CACHE_SIZE);
 }
 
 /* ---- workers ---- */
@@ -202,14 +241,16 @@ static void batch(enum context c, unsigned int n)
 
 	if (!w)
 		return;
-	if (now - w->end_ns >= w->took_ns) {
+	if (now - w->end_ns >= w->rest_ns) {
 		/* Its IRET lets the next NMI in, into the middle of this one. */
 		if (c == CTX_NMI && !rng_below(&w->rng, BREAK_EVERY))
 			breakpoint();
+		if (c == CTX_NMI && !rng_below(&w->rng, BURST_EVERY))
+			burst(w);
 		while (n--)
 			operate(w, c, false);
 		w->end_ns = arch_ns();
-		w->took_ns = w->end_ns - now;
+		w->rest_ns = w->end_ns - now < REST_NS ? w->end_ns - now : REST_NS;
 	}
 	worker_leave(w);
 }

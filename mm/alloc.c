@@ -15,14 +15,14 @@
 #include <anyctx/smp.h>
 
 #define ALLOC_TRIES 8
+#define FLUSH_MOST (2 * MAG_BATCH) /* by one free: it bounds its time */
 
 /* ------------------------------------------------------------ allocation */
 
-/* The object leaves the free ones: its mark goes. */
 static void *taken(const struct kmem_cache *s, void *obj)
 {
 	if (obj)
-		WRITE_ONCE(*mark_of(obj, s->offset), 0);
+		object_take(s, obj, s->offset);
 	return obj;
 }
 
@@ -71,7 +71,7 @@ static void *refill_from_slab(struct kmem_cache *s, struct page *head)
 static void *refill_partial(struct kmem_cache *s, int nid)
 {
 	void *obj = NULL;
-	bool more = true;
+	bool more = partial_any(s, nid);
 
 	while (!obj && more) {
 		unsigned int slot = hand_open(NULL);
@@ -90,17 +90,13 @@ static void *refill_partial(struct kmem_cache *s, int nid)
 /* Objects from i on of a new slab into the magazine; the first that is not. */
 static unsigned int keep_new(struct kmem_cache *s, struct page *head, unsigned int i, unsigned int n)
 {
-	void *batch[MAG_BATCH];
-
 	while (i < n) {
-		unsigned int want = n - i < MAG_BATCH ? n - i : MAG_BATCH, went;
+		void *obj = slab_object(s, head, i);
+		u64 went = s->ctor ? magazine_push(s, obj) : magazine_push_new(s, obj, n - i);
 
-		for (unsigned int k = 0; k < want; k++)
-			batch[k] = slab_object(s, head, i + k);
-		went = (unsigned int)magazine_push_many(s, batch, want);
-		i += went;
-		if (went < want)
+		if (!went)
 			break;
+		i += (unsigned int)went;
 	}
 	return i;
 }
@@ -125,7 +121,7 @@ static void *alloc_keeping(struct kmem_cache *s, gfp_t gfp)
 
 	magazine_open(s);
 	obj = refill_partial(s, page_home_node());
-	if (!obj)
+	if (likely(!obj))
 		obj = refill_new(s, gfp & ~__GFP_THISNODE, NUMA_NO_NODE, true, true);
 	look_again(s);
 	return obj;
@@ -186,7 +182,7 @@ static bool free_keeping(struct kmem_cache *s, void *obj)
 	bool kept;
 
 	magazine_open(s);
-	magazine_flush(s, s->limit / 2);
+	magazine_flush(s, s->limit / 2 < FLUSH_MOST ? s->limit / 2 : FLUSH_MOST);
 	kept = magazine_push(s, obj);
 	look_again(s);
 	return kept;
@@ -242,16 +238,16 @@ bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 /* An object of a slab, but not one of the plain sort, or perhaps free. */
 static void free_object(const char *call, struct page *page, void *p)
 {
-	struct kmem_cache *s = &caches[page->cpu_off / sizeof(struct cache_cpu)];
+	struct kmem_cache *s = cache_at(page->cpu_off);
 	struct page *head = slab_head(page);
 
 	if (slab_index(s, head, p) < 0) {
 		mm_report(call, p, "not the start of an object of %s", s->name);
 		return;
 	}
-	if (READ_ONCE(*mark_of(p, s->offset)) == free_mark && freed_twice(call, s, p))
+	if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))
 		return;
-	WRITE_ONCE(*mark_of(p, s->offset), free_mark);
+	object_give(s, p, s->offset);
 	if (!magazine_push(s, p))
 		cache_free_slow(s, p);
 }

@@ -30,8 +30,8 @@ static void check_chain(const struct kmem_cache *s, struct page *head)
 	for (; idx != ST_NONE && n <= objects; n++) {
 		const void *obj = slab_object(s, head, idx < objects ? idx : 0);
 
-		if (idx >= objects || *mark_of(obj, s->offset) != free_mark) {
-			differ("link or mark of a free object", (u64)obj, *mark_of(obj, s->offset), free_mark);
+		if (idx >= objects || mark_get(obj, s->offset) != free_mark) {
+			differ("link or mark of a free object", (u64)obj, mark_get(obj, s->offset), free_mark);
 			return;
 		}
 		idx = link_get(obj, s->offset);
@@ -42,7 +42,7 @@ static void check_chain(const struct kmem_cache *s, struct page *head)
 
 static void check_slab(struct page *head)
 {
-	const struct kmem_cache *s = &caches[head->cpu_off / sizeof(struct cache_cpu)];
+	const struct kmem_cache *s = cache_at(head->cpu_off);
 	u64 st = head->state;
 
 	if (!s->live || ST_CACHE(st) != s->id)
@@ -84,8 +84,8 @@ static void check_magazine(const struct kmem_cache *s, unsigned int cpu)
 		if (addr_pfn(obj) >= max_pfn || pfn_page(addr_pfn(obj))->cpu_off != CPU_OFF(s->id) ||
 		    slab_index(s, obj_slab(obj), obj) < 0)
 			differ("magazine holds what is no object", (u64)obj, cpu, s->id);
-		else if (*mark_of(obj, s->offset) != free_mark)
-			differ("object in a magazine is not marked", (u64)obj, *mark_of(obj, s->offset), free_mark);
+		else if (mark_get(obj, s->offset) != free_mark)
+			differ("object in a magazine is not marked", (u64)obj, mark_get(obj, s->offset), free_mark);
 		for (u64 k = 0; k < i; k++)
 			if (c->floor[k] == obj)
 				differ("object twice in a magazine", (u64)obj, 2, 1);

@@ -28,7 +28,7 @@ DEFINE_PER_CPU(struct defer_counts, defer_counts);
 
 static struct kmem_cache *cache_of(const void *obj)
 {
-	return &caches[pfn_page(addr_pfn(obj))->cpu_off / sizeof(struct cache_cpu)];
+	return cache_at(pfn_page(addr_pfn(obj))->cpu_off);
 }
 
 bool defer_free(void *obj)
@@ -114,6 +114,12 @@ void defer_kick_all(void)
 {
 	for (unsigned int c = 0; c < num_online_cpus(); c++)
 		irq_work_queue_on(per_cpu_ptr(defer_work, c), c);
+}
+
+void defer_settle(void)
+{
+	for (unsigned int c = 0; c < num_online_cpus(); c++)
+		irq_work_sync(per_cpu_ptr(defer_work, c));
 }
 
 /* What comes in meanwhile is no concern of the barrier's. */

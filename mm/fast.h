@@ -8,6 +8,9 @@
 #define MM_FAST_H
 
 #include "mm/internal.h"
+#include <arch/descriptor.h>
+
+_Static_assert(sizeof(struct page) == 24, "descriptor_read16 wants it");
 
 /* An object whose mark is offset bytes into it; NULL: take the long way. */
 static __always_inline void *fast_alloc(u64 cpu_off, u32 offset)
@@ -16,7 +19,7 @@ static __always_inline void *fast_alloc(u64 cpu_off, u32 offset)
 
 	if (unlikely(local_pop(&cache_cpu[0].top, cpu_off, &obj) != LOCAL_DONE))
 		return NULL;
-	WRITE_ONCE(*mark_of(obj, offset), 0);
+	object_take(cache_at(cpu_off), obj, offset);
 	return obj;
 }
 
@@ -34,19 +37,18 @@ static __always_inline bool odd_start(const void *p, u64 cpu_off)
  */
 static __always_inline bool fast_free(void *p)
 {
-	u64 phys = (u64)p - DIRECT_MAP_BASE, cpu_off;
+	u64 cpu_off;
 
-	if (unlikely(phys >> PAGE_SHIFT >= max_pfn))
+	if (unlikely(!descriptor_read16(&vmemmap[0].cpu_off, addr_pfn(p), max_pfn, &cpu_off)))
 		return false;
-	cpu_off = vmemmap[phys >> PAGE_SHIFT].cpu_off;
 	if (this_cpu_test64(&cache_cpu[0].mask, cpu_off, (u64)p) && !odd_start(p, cpu_off))
 		return false;
-	if (unlikely(READ_ONCE(*mark_of(p, 0)) == free_mark))
+	if (unlikely(mark_get(p, 0) == free_mark))
 		return false;
-	WRITE_ONCE(*mark_of(p, 0), free_mark);
+	object_give(cache_at(cpu_off), p, 0);
 	if (likely(local_push(&cache_cpu[0].top, cpu_off, p) == LOCAL_DONE))
 		return true;
-	cache_free_slow(&caches[cpu_off / sizeof(struct cache_cpu)], p);
+	cache_free_slow(cache_at(cpu_off), p);
 	return true;
 }
 

@@ -110,7 +110,7 @@ static __always_inline void *alloc_size(const char *call, size_t size, gfp_t gfp
 {
 	void *obj = NULL;
 
-	if (likely(size <= KMALLOC_MAX_CACHE_SIZE && !((gfp | (u32)(nid + 1)) & ~GFP_PLAIN)))
+	if (likely(size <= KMALLOC_MAX_CACHE_SIZE && !((gfp | ((u32)nid + 1)) & ~GFP_PLAIN)))
 		obj = fast_alloc(size_cpu_off[(size + 7) / 8], 0);
 	return likely(obj) ? obj : alloc_uncommon(size, gfp & mask, nid, call);
 }
@@ -156,10 +156,10 @@ static size_t usable_size(const char *call, const void *p)
 	if (ZERO_OR_NULL_PTR(p))
 		return 0;
 	if (pfn < max_pfn && page->type == PT_SLAB) {
-		struct kmem_cache *s = &caches[page->cpu_off / sizeof(struct cache_cpu)];
+		struct kmem_cache *s = cache_at(page->cpu_off);
 
 		if (slab_index(s, slab_head(page), p) >= 0) {
-			if (READ_ONCE(*mark_of(p, s->offset)) == free_mark && freed_twice(call, s, p))
+			if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))
 				return 0;
 			return s->size;
 		}

@@ -71,10 +71,12 @@ bool line_take(u64 line, bool force)
 				return true;
 			continue;
 		}
-		if (!words_look_full(first, LINE_WORDS) || !words_take(first, LINE_WORDS, force))
-			return false;
-		line_join(line);
-		return true;
+		if (words_look_full(first, LINE_WORDS) && words_take(first, LINE_WORDS, force)) {
+			line_join(line);
+			return true;
+		}
+		if (load(&line_words[line]) == l)
+			return false; /* else it has been joined, and may be free again */
 	}
 }
 

@@ -107,6 +107,7 @@ static void free_in_line(u64 first, u64 end)
 static void free_range(u64 first, u64 end)
 {
 	managed_pages += end - first;
+	sanitize_free(pfn_addr(first), (end - first) << PAGE_SHIFT);
 	while (first < end) {
 		u64 next = (first | (LINE_PAGES - 1)) + 1;
 

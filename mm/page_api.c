@@ -72,7 +72,7 @@ static __always_inline struct page *alloc_checked(const char *call, gfp_t gfp, i
 {
 	struct page *page;
 
-	if (unlikely((gfp | (u32)(nid + 1)) & ~GFP_PLAIN))
+	if (unlikely((gfp | ((u32)nid + 1)) & ~GFP_PLAIN))
 		return alloc_uncommon(call, gfp, nid, order, refcount);
 	if (unlikely(order == LINE_SHIFT))
 		return alloc_line(call, gfp, refcount);
@@ -119,7 +119,7 @@ static __noinline void report_block(const char *call, struct page *page, unsigne
 			  order);
 	else if (page->type == PT_SLAB)
 		mm_report(call, addr, "order %u: a page of slab cache %s", order,
-			  caches[page->cpu_off / sizeof(struct cache_cpu)].name);
+			  cache_at(page->cpu_off)->name);
 	else
 		mm_report(call, addr, "order %u: the block was allocated with order %u", order, page->order);
 }
@@ -169,7 +169,8 @@ static __always_inline void free_plain(const char *call, struct page *page, unsi
 {
 	u64 pfn = descriptor_pfn(page);
 
-	if (unlikely(pfn >= max_pfn || page->kind != block_kind(PT_BLOCK, order) || page->refcount != 1)) {
+	if (unlikely(pfn >= max_pfn || READ_ONCE(page->kind) != block_kind(PT_BLOCK, order) ||
+		     page_ref_count(page) != 1)) {
 		free_uncommon_block(call, page, order);
 		return;
 	}
@@ -187,8 +188,8 @@ static __noinline void free_line(const char *call, struct page *page)
 {
 	u64 pfn = descriptor_pfn(page);
 
-	if (unlikely(pfn >= max_pfn || page->kind != block_kind(PT_BLOCK, LINE_SHIFT) || page->refcount != 1 ||
-		     mm_tight)) {
+	if (unlikely(pfn >= max_pfn || READ_ONCE(page->kind) != block_kind(PT_BLOCK, LINE_SHIFT) ||
+		     page_ref_count(page) != 1 || mm_tight)) {
 		free_uncommon_block(call, page, LINE_SHIFT);
 		return;
 	}

@@ -93,7 +93,7 @@ TEST(badfree, twice_by_cache, "a second free of an object of a cache is reported
 
 static struct kmem_cache *cache_of(const void *p)
 {
-	return &caches[obj_slab(p)->cpu_off / sizeof(struct cache_cpu)];
+	return cache_at(obj_slab(p)->cpu_off);
 }
 
 static void free_here(void *p)

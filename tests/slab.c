@@ -97,7 +97,7 @@ static void magazine_edges(size_t size)
 	EXPECT_EQ(magazine_count(s, 0), 0);
 	EXPECT(!magazine_pop(s));
 	for (u32 i = 0; i <= n; i++)
-		*mark_of(objs[i], s->offset) = free_mark;
+		mark_set(objs[i], s->offset, free_mark);
 	for (u32 i = 0; i < n; i++) {
 		EXPECT(magazine_push(s, objs[i]));
 		EXPECT_EQ(magazine_count(s, 0), i + 1);
@@ -108,7 +108,7 @@ static void magazine_edges(size_t size)
 		EXPECT(magazine_pop(s) == objs[i]);
 	EXPECT(!magazine_pop(s));
 	for (u32 i = 0; i <= n; i++) {
-		*mark_of(objs[i], s->offset) = 0;
+		mark_set(objs[i], s->offset, 0);
 		kmem_cache_free(s, objs[i]);
 	}
 	end_cache(s);
@@ -161,7 +161,7 @@ TEST(slab, magazine_random, "pushes, pops, flushes, closing and opening at rando
 	REQUIRE(take(s, 0, n));
 	magazine_flush(s, ~0UL);
 	for (u32 i = 0; i < n; i++)
-		*mark_of(objs[i], s->offset) = free_mark;
+		mark_set(objs[i], s->offset, free_mark);
 	for (unsigned int i = 0; i < 20000; i++) {
 		u64 what = rng_below(&r, 20);
 		void *obj;
@@ -192,7 +192,7 @@ TEST(slab, magazine_random, "pushes, pops, flushes, closing and opening at rando
 		;
 	magazine_open(s);
 	for (u32 i = 0; i < n; i++) {
-		*mark_of(objs[i], s->offset) = 0;
+		mark_set(objs[i], s->offset, 0);
 		kmem_cache_free(s, objs[i]);
 	}
 	end_cache(s);

@@ -63,7 +63,8 @@ void test_skip(const char *why);
 void test_expect_reports(u64 n);
 
 /* Runs all cases whose "suite.name" matches the pattern (comma-separated, `*`
- * at the end); prints KTAP; returns how many failed. */
+ * at the end; what matches a word after `-` is left out); prints KTAP; returns how
+ * many failed. */
 unsigned int run_tests(const char *pattern);
 
 #endif

@@ -69,12 +69,15 @@ for file in "${python_files[@]}"; do
 done
 
 # ---- cppcheck
-if have cppcheck; then
+run_cppcheck() {
 	cppcheck --quiet --std=c11 --platform=unix64 --enable=warning,portability --error-exitcode=1 \
 		--inline-suppr --suppress=missingInclude --suppress=missingIncludeSystem --suppress=unknownMacro \
 		--suppress=internalAstError --suppress=comparePointers --suppress=subtractPointers \
-		--template='{file}:{line}: {severity}: {message} [{id}]' -D__x86_64__ -I. -Iinclude -Iarch/x86_64/include \
-		arch/x86_64 kernel mm lib tests bench || complain "cppcheck"
+		--template='{file}:{line}: {severity}: {message} [{id}]' -D__x86_64__ -I. -Iinclude "$@"
+}
+if have cppcheck; then
+	run_cppcheck -Iarch/x86_64/include arch/x86_64 kernel mm lib tests bench || complain "cppcheck"
+	run_cppcheck -Iarch/hosted/include -Iarch/x86_64/include arch/hosted || complain "cppcheck of arch/hosted"
 else
 	echo "lint: no cppcheck here, left out"
 fi

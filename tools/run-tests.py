@@ -17,13 +17,16 @@ none failed. Logs stay in build/logs/.
   run-tests.py --long          more machines, longer runs
   run-tests.py --only PATTERN  the boots whose name matches
   run-tests.py --list          their names
+  run-tests.py --hosted COMMAND  suites and jobs of the program that is a process
 With T, SMP, MEM, ARGS, FIRMWARE, NUMA, MACHINE or CPU in the environment: only
-the test cases that match T ("suite.case,suite.*"), on that machine.
+the test cases that match T ("suite.case,suite.*"), on that machine. With --hosted
+T, SMP and ARGS count.
 """
 import argparse
 import fnmatch
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -47,7 +50,7 @@ class Boot:
     kind: str  # suite, job, outcome
     args: str
     timeout: int
-    machine: dict = field(default_factory=dict)  # SMP, MEM, FIRMWARE, NUMA, CPU, MACHINE, QEMU
+    machine: dict = field(default_factory=dict)  # SMP, MEM, FIRMWARE, NUMA, CPU, MACHINE, QEMU; HOSTED: a command
     statuses: tuple = (PASS,)   # outcome: the statuses that are right
     expect: tuple = ()          # outcome: regular expressions that must be in the log
     nmi_floor: int = 0          # job: NMI operations in all
@@ -115,6 +118,26 @@ def boots(long):
             job("8G-smp16", 400, 10, SMP=16, MEM="8G"),
             job("uefi-smp64", 700, 10, SMP=64, FIRMWARE="uefi"),
         ]
+    return todo
+
+
+def hosted_boots(program, long):
+    """The same suites and jobs as a process; every machine by arguments."""
+    def one(make, name, smp, *args):
+        return make(f"hosted-{name}", 1800, *args, SMP=smp, HOSTED=program)
+    extra = os.environ.get("ARGS", "")
+    if os.environ.get("T") or os.environ.get("SMP") or extra:
+        args = f"test={os.environ.get('T') or '*'} {extra}".strip()
+        return [one(suite, f"given-cpus{n}", n, args) for n in os.environ.get("SMP", "4").split(",")]
+    # Two million single steps, each with two system calls; one run of them will do.
+    fast = "test=*,-printk.every_instruction"
+    todo = [one(suite, "cpus2", 2, fast), one(suite, "cpus1", 1, "test=*"), one(suite, "cpus4", 4, fast)]
+    todo.append(one(suite, "holes-nodes", 3, fast + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))
+    todo.append(one(job, "cpus4", 4, 3))
+    if long:
+        todo.append(one(suite, "cpus16", 16, fast + " mem=1G"))
+        todo.append(one(suite, "memless", 8, fast + " nodes=4 memless=2"))
+        todo.append(one(job, "cpus2-long", 2, 60))
     return todo
 
 
@@ -248,6 +271,9 @@ def judge_job(boot, status, text):
     pages = re.findall(r"pages at boot (\d+), pages now (\d+)", text)
     if not pages or pages[-1][0] != pages[-1][1]:
         problems.append(f"pages at boot and now: {pages[-1] if pages else 'not told'}")
+    deferred = re.findall(r"(\d+) frees deferred, (\d+) served", text)
+    if not deferred or int(deferred[-1][0]) == 0 or deferred[-1][0] != deferred[-1][1]:
+        problems.append(f"frees deferred and served: {deferred[-1] if deferred else 'not told'}")
     rows = {}
     for cpu, rest in re.findall(r"^ *cpu +(\d+) +((?:[a-z_]+ +\d+ *)+)\r?$", text, re.M):
         rows[int(cpu)] = {name: int(n) for name, n in re.findall(r"([a-z_]+) +(\d+)", rest)}
@@ -284,8 +310,23 @@ JUDGES = {"suite": judge_suite, "job": judge_job, "outcome": judge_outcome}
 
 # ---- running ----
 
+def start_hosted(boot):
+    """Runs it as a process; its status means what the wrapper's does."""
+    log = LOGS / (boot.name + ".log")
+    words = shlex.split(boot.machine["HOSTED"]) + [f"cpus={boot.smp}"] + shlex.split(boot.args)
+    with open(log, "wb") as out:
+        try:
+            status = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                    timeout=boot.timeout, check=False).returncode
+        except subprocess.TimeoutExpired:
+            status = HANG
+    return status, log.read_text(errors="replace"), ""
+
+
 def start(boot):
     """Boots it; returns the wrapper's status and the text of log and wrapper."""
+    if "HOSTED" in boot.machine:
+        return start_hosted(boot)
     log = LOGS / (boot.name + ".log")
     log.unlink(missing_ok=True)
     env = {k: v for k, v in os.environ.items()
@@ -324,12 +365,16 @@ def report_failure(boot, verdict, text, errors):
 
 
 def command(boot):
+    if "HOSTED" in boot.machine:
+        return f"{boot.machine['HOSTED']} cpus={boot.smp} {boot.args}"
     words = [f'{k}="{v}"' if " " in str(v) else f"{k}={v}" for k, v in boot.machine.items()]
     return " ".join(words + [f'ARGS="{boot.args}"', "tools/qemu.sh"])
 
 
 def selected(options):
     """The boots asked for: by the environment one of their own, else the matrix."""
+    if options.hosted:
+        return [b for b in hosted_boots(options.hosted, options.long) if fnmatch.fnmatch(b.name, options.only)]
     given = {k: os.environ[k] for k in ("SMP", "MEM", "FIRMWARE", "NUMA", "MACHINE", "CPU") if os.environ.get(k)}
     pattern, extra = os.environ.get("T", ""), os.environ.get("ARGS", "")
     if not (given or pattern or extra):
@@ -348,6 +393,7 @@ def main():
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--only", default="*", metavar="PATTERN")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--hosted", metavar="COMMAND")
     options = parser.parse_args()
     todo = selected(options)
     if options.list:

@@ -17,18 +17,12 @@ static void serial_drain(void)
 		;
 }
 
-static void __noreturn halt(void)
-{
-	for (;;)
-		__asm__ volatile("cli; hlt");
-}
-
 void arch_exit(int code)
 {
 	arch_irq_disable();
 	serial_drain();
 	outl(DEBUG_EXIT, (u32)code);
-	halt();
+	arch_stop();
 }
 
 void arch_reboot(void)
@@ -44,5 +38,5 @@ void arch_reboot(void)
 	outb(RESET_CONTROL, 0x06); /* PCI reset */
 	outb(KBD_COMMAND, 0xfe);   /* the keyboard controller's reset line */
 	__asm__ volatile("lidt %0; int3" : : "m"(no_idt)); /* triple fault */
-	halt();
+	arch_stop();
 }

@@ -41,12 +41,19 @@ static __always_inline u64 this_cpu_offset(void)
 	return off;
 }
 
+/* The compiler is not to know whence the address: a copy is no part of the variable. */
+static __always_inline void *percpu_copy(const volatile void *var, u64 offset)
+{
+	u64 addr;
+
+	__asm__("" : "=r"(addr) : "0"(var));
+	return (void *)(addr + offset);
+}
+
 /* A pointer to this CPU's copy; valid on this CPU until the caller migrates. */
-#define this_cpu_ptr(var) \
-	((__typeof__(var) *)((char *)&(var) + this_cpu_offset()))
+#define this_cpu_ptr(var) ((__typeof__(var) *)percpu_copy(&(var), this_cpu_offset()))
 /* A pointer to the copy of CPU cpu. */
-#define per_cpu_ptr(var, cpu) \
-	((__typeof__(var) *)((char *)&(var) + percpu_offset[cpu]))
+#define per_cpu_ptr(var, cpu) ((__typeof__(var) *)percpu_copy(&(var), percpu_offset[cpu]))
 
 /*
  * One instruction each, on a 64-bit per-CPU variable: nothing on this CPU can

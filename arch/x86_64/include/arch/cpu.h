@@ -1,11 +1,13 @@
 /*
- * arch/cpu.h - what one CPU can do: interrupts on and off, pause, clock, and
- * the picture of its registers that an exception entry leaves on the stack.
+ * arch/cpu.h - what one CPU can do: interrupts on and off, waiting (interrupts.h),
+ * clock; and the picture of its registers that an exception entry leaves on the
+ * stack.
  */
 #ifndef ARCH_CPU_H
 #define ARCH_CPU_H
 
 #include <anyctx/types.h>
+#include <arch/interrupts.h>
 
 /* Pushed by arch/x86_64/entry.asm, lowest address first. */
 struct regs {
@@ -16,50 +18,6 @@ struct regs {
 };
 
 #define RFLAGS_TF (1UL << 8)
-#define RFLAGS_IF (1UL << 9)
-
-static __always_inline u64 arch_irq_save(void)
-{
-	u64 flags;
-
-	__asm__ volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
-	return flags;
-}
-
-static __always_inline void arch_irq_restore(u64 flags)
-{
-	if (flags & RFLAGS_IF)
-		__asm__ volatile("sti" : : : "memory");
-}
-
-static __always_inline void arch_irq_disable(void)
-{
-	__asm__ volatile("cli" : : : "memory");
-}
-
-static __always_inline void arch_irq_enable(void)
-{
-	__asm__ volatile("sti" : : : "memory");
-}
-
-static __always_inline bool arch_irqs_disabled(void)
-{
-	u64 flags;
-
-	__asm__ volatile("pushfq; popq %0" : "=r"(flags));
-	return !(flags & RFLAGS_IF);
-}
-
-static __always_inline void cpu_relax(void)
-{
-	__asm__ volatile("pause" : : : "memory");
-}
-
-/* Interrupts on and sleep until the next one. */
-static __always_inline void arch_idle(void)
-{
-	__asm__ volatile("sti; hlt" : : : "memory");
-}
 
 static __always_inline u64 arch_rdtsc(void)
 {

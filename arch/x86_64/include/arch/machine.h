@@ -7,6 +7,7 @@
 #define ARCH_MACHINE_H
 
 #include <anyctx/types.h>
+#include <arch/layout.h>
 
 #define MAX_MEM_RANGES 128
 
@@ -19,10 +20,6 @@ struct mem_range {
 
 extern struct mem_range mem_ranges[MAX_MEM_RANGES];
 extern unsigned int nr_mem_ranges;
-
-/* All RAM is readable and writable at DIRECT_MAP_BASE + physical address. */
-#define DIRECT_MAP_BASE 0xffff888000000000UL
-#define DIRECT_MAP_MAX (64UL << 30)
 
 static inline void *phys_to_virt(u64 pa)
 {

@@ -1,0 +1,11 @@
+/*
+ * arch/layout.h - where memory is in the address space. arch/hosted has its own.
+ */
+#ifndef ARCH_LAYOUT_H
+#define ARCH_LAYOUT_H
+
+/* All RAM is readable and writable at DIRECT_MAP_BASE + physical address. */
+#define DIRECT_MAP_BASE 0xffff888000000000UL
+#define DIRECT_MAP_MAX (64UL << 30)
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * arch/sanitize.h - what the allocator tells a checker that watches it: whose memory
+ * is whose. On the machine nobody watches, and none of this is code; arch/hosted has a
+ * version for each checker. Any context.
+ */
+#ifndef ARCH_SANITIZE_H
+#define ARCH_SANITIZE_H
+
+#include <anyctx/types.h>
+
+/* size bytes at p are the caller's from now on; defined: with what is in there. */
+static __always_inline void sanitize_alloc(const void *p, size_t size, bool defined)
+{
+	(void)p;
+	(void)size;
+	(void)defined;
+}
+
+/* They are nobody's. To be told before anybody can get them. */
+static __always_inline void sanitize_free(const void *p, size_t size)
+{
+	(void)p;
+	(void)size;
+}
+
+/* The allocator's own words in memory that is free, or may be another's by now. */
+static __always_inline u32 sanitize_read32(const u32 *p)
+{
+	return READ_ONCE(*p);
+}
+
+static __always_inline void sanitize_write32(u32 *p, u32 v)
+{
+	WRITE_ONCE(*p, v);
+}
+
+/* All before it is seen by who loads *p, by acquire, after the next change of *p: for
+ * an order that hangs on a fence, or on an instruction that is not seen. */
+static __always_inline void sanitize_release(const void *p)
+{
+	(void)p;
+}
+
+#endif
