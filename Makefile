@@ -57,7 +57,7 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso run test test-long bench bench-compare bench-linux debug lint clean help check-tools setup
+.PHONY: all iso run replay soak test test-long bench bench-compare bench-linux debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
 
@@ -117,6 +117,20 @@ $(ISO): $(ELF) iso/grub.cfg
 	$(Q)grub-mkrescue --locales= --fonts= --themes= --install-modules="$(GRUB_MODULES)" \
 		-o $@ $(BUILD)/iso > $(BUILD)/grub-mkrescue.log 2>&1 || { cat $(BUILD)/grub-mkrescue.log >&2; exit 1; }
 
+# ---- the same without a disk, for replays: GRUB with the kernel in a file system of
+# its own, as a Linux image that QEMU puts into memory before it starts
+GRUB_PC := /usr/lib/grub/i386-pc
+REPLAY_IMG := $(BUILD)/replay.img
+$(REPLAY_IMG): $(ISO) iso/replay.cfg
+	$(call say,IMG,$@)
+	$(Q)rm -rf $(BUILD)/replay && mkdir -p $(BUILD)/replay/boot/grub
+	$(Q)cp $(BUILD)/iso/boot/anyctx.elf $(BUILD)/replay/boot/anyctx.elf
+	$(Q)cp iso/replay.cfg $(BUILD)/replay/boot/grub/grub.cfg
+	$(Q)tar -C $(BUILD)/replay -cf $(BUILD)/replay.tar boot
+	$(Q)grub-mkimage -O i386-pc -p '(memdisk)/boot/grub' -m $(BUILD)/replay.tar -o $(BUILD)/replay.core \
+		memdisk tar multiboot2 normal configfile boot
+	$(Q)cat $(GRUB_PC)/lnxboot.img $(BUILD)/replay.core > $@
+
 # ---- run. `run` and `test` install what is missing, then build in a second make
 # that sees the new tools.
 export SMP MEM ARGS FIRMWARE NUMA EXTRA TIMEOUT MACHINE CPU T
@@ -127,12 +141,24 @@ run: setup
 	$(Q)$(MAKE) --no-print-directory iso
 	$(Q)tools/qemu.sh
 
+# The job with this seed, or the tests named by T: prints the same each time.
+SEED ?= 1
+replay: setup
+	$(Q)$(MAKE) --no-print-directory $(REPLAY_IMG)
+	$(Q)REPLAY=yes ARGS="$(if $(T),test=$(T),seconds=1 seed=$(SEED)) $(ARGS)" tools/qemu.sh
+
+# HOURS of the job on machines by chance, with failures injected; SOAK_ARGS: tools/soak.py.
+HOURS ?= 1
+soak: setup
+	$(Q)$(MAKE) --no-print-directory $(ISO) $(REPLAY_IMG) hosted
+	$(Q)$(PYTHON) tools/soak.py --hours $(HOURS) $(SOAK_ARGS)
+
 test: setup
-	$(Q)$(MAKE) --no-print-directory iso
+	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
 	$(Q)$(PYTHON) tools/run-tests.py
 
 test-long: setup
-	$(Q)$(MAKE) --no-print-directory iso
+	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
 	$(Q)$(PYTHON) tools/run-tests.py --long
 
 # Instructions an operation, exact; BENCH= names the boots, OUT= the result.
@@ -164,6 +190,9 @@ help:
 	'make run        build, boot it in QEMU and run the main job' \
 	'make test       boot it on many machines and run all tests' \
 	'make test-long  the same, longer and on more machines' \
+	'make replay SEED=7  the job under a clock that counts instructions: same seed,' \
+	'                same output, to the last byte' \
+	'make soak HOURS=0.5  the job by turns on many machines, with failures injected' \
 	'make iso        build/anyctx.iso, which BIOS and UEFI boot' \
 	'make bench      count the instructions of each operation; results in build/bench' \
 	'make bench-linux  the same operations in Linux; STORM=1: its allocator under NMIs' \

@@ -17,6 +17,7 @@
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
 #include "kernel/workload.h"
+#include "mm/fail.h"
 #include "mm/mm.h"
 #include "tests/test.h"
 
@@ -45,7 +46,7 @@ static void bring_up(void)
 	       nr_managed_pages() >> (20 - PAGE_SHIFT));
 	arch_print_machine();
 	tick_init();
-	if (!watchdog_init())
+	if (!fail_init() || !watchdog_init())
 		kernel_exit(EXIT_FAIL);
 }
 

@@ -166,18 +166,21 @@ def boot(version, storm):
     image = initrd(version, storm)
     kernel = next(p for p in (WORK / version).glob("files/**/vmlinuz*") if p.is_file())
     log = WORK / f"{version}{'-storm' if storm else ''}.log"
+    for old in (log, log.with_suffix(".said")):
+        old.unlink(missing_ok=True)
     accel = ["-accel", "tcg,thread=multi", "-smp", "2"] if storm else \
         ["-accel", "tcg", "-icount", "shift=0,sleep=off", "-smp", "1"]
+    said = log.with_suffix(".said")
     print(f"booting Linux {version}", flush=True)
     command = [os.environ.get("QEMU", "qemu-system-x86_64"), "-machine", "q35", "-cpu", "max", "-m", "2G", *accel,
                "-kernel", str(kernel), "-initrd", str(image), "-append", COMMAND_LINE, "-display", "none",
                "-nic", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
-               "-serial", f"file:{log}"]
+               "-serial", f"file:{log}", "-debugcon", f"file:{said}"]
     try:
         status = subprocess.run(command, timeout=900, stdin=subprocess.DEVNULL, check=False).returncode
     except subprocess.TimeoutExpired:
         status = None
-    text = log.read_text(errors="replace") if log.exists() else ""
+    text = "".join(p.read_text(errors="replace") for p in (log, said) if p.exists())
     figures = {}
     for line in text.splitlines():
         m = FIGURE.search(line)
