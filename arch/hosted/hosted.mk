@@ -19,7 +19,7 @@ HOSTED_LEFT_OUT := \
 	tests/paging.c tests/acpi.c tests/apic.c
 # entry_*: the entry code, IST stacks and debug registers; paging: page tables and
 # rights; acpi, apic: tables and devices. And parts of the machine that a process has as well:
-HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/span.c arch/x86_64/backtrace.c
+HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/insn.c arch/x86_64/span.c arch/x86_64/backtrace.c
 HOSTED_LEFT_OUT += $(if $(filter thread,$(san_words)),arch/hosted/deliver_now.c,\
 	arch/hosted/deliver_later.c arch/hosted/tsan.c)
 # Sanitizers come with string functions that check what they touch:
