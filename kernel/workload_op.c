@@ -70,6 +70,12 @@ static struct worker *worker_of(unsigned int cpu, enum context c, unsigned int d
 
 /* ---- one operation ---- */
 
+/* A worker's own number, which CPU 0 reads meanwhile. */
+static void count(u64 *number, u64 n)
+{
+	WRITE_ONCE(*number, *number + n);
+}
+
 static enum null_size null_size(u64 bytes)
 {
 	if (bytes <= PAGE_SIZE)
@@ -110,11 +116,11 @@ static struct block_call choose_call(struct worker *w, enum context c, bool may_
  */
 static void count_null(struct op_counts *n, u64 bytes, u64 since, u64 injected)
 {
-	n->nulls[null_size(bytes)]++;
+	count(&n->nulls[null_size(bytes)], 1);
 	if (fail_injected_here() != injected)
 		return;
 	if (bytes <= PAGE_SIZE && nr_free_pages() >= nr_managed_pages() / 2 && arch_ns() - since < MOMENT_NS)
-		n->unfounded++;
+		count(&n->unfounded, 1);
 }
 
 /* A new block as a word, 0: none. */
@@ -126,7 +132,7 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 
 	block_choose(&b, &w->rng);
 	if (!hold(block_charge(&b))) {
-		w->n.over_share++;
+		count(&w->n.over_share, 1);
 		return 0;
 	}
 	since = arch_ns();
@@ -139,8 +145,8 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 	}
 	if (!block_fill(&b))
 		return 0;
-	w->n.allocs++;
-	w->n.bytes += b.size;
+	count(&w->n.allocs, 1);
+	count(&w->n.bytes, b.size);
 	return block_pack(&b);
 }
 
@@ -152,9 +158,9 @@ static void drop_block(struct worker *w, enum context c, u64 word)
 	block_check(&b);
 	block_free(&b, call, &w->rng);
 	let_go(block_charge(&b));
-	w->n.frees++;
-	w->n.from_cpus += b.cpu != smp_processor_id();
-	w->n.from_contexts += b.ctx != c;
+	count(&w->n.frees, 1);
+	count(&w->n.from_cpus, b.cpu != smp_processor_id());
+	count(&w->n.from_contexts, b.ctx != c);
 }
 
 /* One of this CPU's slots, or one in four times of any CPU's. */
@@ -187,7 +193,7 @@ static void burst(struct worker *w)
 	unsigned int n = 0;
 
 	if (!hold(BURST * KMALLOC_MAX_CACHE_SIZE)) {
-		w->n.over_share++;
+		count(&w->n.over_share, 1);
 		return;
 	}
 	for (unsigned int i = 0; i < BURST; i++) {
@@ -199,9 +205,9 @@ static void burst(struct worker *w)
 		else
 			count_null(&w->n, KMALLOC_MAX_CACHE_SIZE, since, injected);
 	}
-	w->n.allocs += n;
-	w->n.frees += n;
-	w->n.bytes += n * KMALLOC_MAX_CACHE_SIZE;
+	count(&w->n.allocs, n);
+	count(&w->n.frees, n);
+	count(&w->n.bytes, n * KMALLOC_MAX_CACHE_SIZE);
 	while (n)
 		kfree_nolock(p[--n]);
 	let_go(BURST * KMALLOC_MAX_CACHE_SIZE);

@@ -16,6 +16,7 @@
 #include <anyctx/smp.h>
 
 #define ALLOC_TRIES 8
+#define FLUSH_MOST (2 * MAG_BATCH) /* by one free: it bounds its time */
 
 /* ------------------------------------------------------------ allocation */
 
@@ -71,7 +72,7 @@ static void *refill_from_slab(struct kmem_cache *s, struct page *head)
 static void *refill_partial(struct kmem_cache *s, int nid)
 {
 	void *obj = NULL;
-	bool more = true;
+	bool more = partial_any(s, nid);
 
 	while (!obj && more) {
 		unsigned int slot = hand_open(NULL);
@@ -90,17 +91,13 @@ static void *refill_partial(struct kmem_cache *s, int nid)
 /* Objects from i on of a new slab into the magazine; the first that is not. */
 static unsigned int keep_new(struct kmem_cache *s, struct page *head, unsigned int i, unsigned int n)
 {
-	void *batch[MAG_BATCH];
-
 	while (i < n) {
-		unsigned int want = n - i < MAG_BATCH ? n - i : MAG_BATCH, went;
+		void *obj = slab_object(s, head, i);
+		u64 went = s->ctor ? magazine_push(s, obj) : magazine_push_new(s, obj, n - i);
 
-		for (unsigned int k = 0; k < want; k++)
-			batch[k] = slab_object(s, head, i + k);
-		went = (unsigned int)magazine_push_many(s, batch, want);
-		i += went;
-		if (went < want)
+		if (!went)
 			break;
+		i += (unsigned int)went;
 	}
 	return i;
 }
@@ -125,7 +122,7 @@ static void *alloc_keeping(struct kmem_cache *s, gfp_t gfp)
 
 	magazine_open(s);
 	obj = refill_partial(s, page_home_node());
-	if (!obj)
+	if (likely(!obj))
 		obj = refill_new(s, gfp & ~__GFP_THISNODE, NUMA_NO_NODE, true, true);
 	look_again(s);
 	return obj;
@@ -189,7 +186,7 @@ static bool free_keeping(struct kmem_cache *s, void *obj)
 	bool kept;
 
 	magazine_open(s);
-	magazine_flush(s, s->limit / 2);
+	magazine_flush(s, s->limit / 2 < FLUSH_MOST ? s->limit / 2 : FLUSH_MOST);
 	kept = magazine_push(s, obj);
 	look_again(s);
 	return kept;

@@ -21,7 +21,10 @@ struct kmem_cache caches[MAX_CACHES];
 static spinlock_t cache_lock = SPINLOCK_INIT;
 
 #define DESTROY_TRIES 100
-#define WANT_OBJECTS 32  /* in a slab of the usual order, if it is not too large for that */
+/* In a slab of the usual order: so many that one allocation in a hundred has to make
+ * one, if it does not get too large for that; so many if even then. */
+#define WANT_OBJECTS 128
+#define LEAST_OBJECTS 32
 #define ODD_MAX_STRIDE 256
 #define SMALL_MEMORY (128UL << 20)
 #define SMALL_MAX_ORDER 3
@@ -65,7 +68,9 @@ static u32 pick_order(const struct kmem_cache *s)
 	/* A page of objects whose size is no power of two is quicker to tell apart. */
 	if (s->stride <= ODD_MAX_STRIDE && s->stride & (s->stride - 1))
 		return order;
-	while (objects_in(s, order) < WANT_OBJECTS && order < most)
+	while (objects_in(s, order) < WANT_OBJECTS && order < SMALL_MAX_ORDER)
+		order++;
+	while (objects_in(s, order) < LEAST_OBJECTS && order < most)
 		order++;
 	return order;
 }
@@ -219,6 +224,7 @@ static u64 shrink(struct kmem_cache *s)
 
 	defer_free_barrier();
 	on_each_cpu(flush_one_cache, s, true);
+	defer_settle(); /* a trim has slabs in its hands, which we would not find */
 	for (int nid = 0; nid < (int)num_nodes(); nid++)
 		pages += partial_trim(s, nid);
 	return pages;

@@ -116,6 +116,12 @@ void defer_kick_all(void)
 		irq_work_queue_on(per_cpu_ptr(defer_work, c), c);
 }
 
+void defer_settle(void)
+{
+	for (unsigned int c = 0; c < num_online_cpus(); c++)
+		irq_work_sync(per_cpu_ptr(defer_work, c));
+}
+
 /* What comes in meanwhile is no concern of the barrier's. */
 static void serve_here(void *unfinished)
 {

@@ -8,6 +8,9 @@
 #define MM_FAST_H
 
 #include "mm/internal.h"
+#include <arch/descriptor.h>
+
+_Static_assert(sizeof(struct page) == 24, "descriptor_read16 wants it");
 
 /* An object whose mark is offset bytes into it; NULL: take the long way. */
 static __always_inline void *fast_alloc(u64 cpu_off, u32 offset)
@@ -34,11 +37,10 @@ static __always_inline bool odd_start(const void *p, u64 cpu_off)
  */
 static __always_inline bool fast_free(void *p)
 {
-	u64 phys = (u64)p - DIRECT_MAP_BASE, cpu_off;
+	u64 cpu_off;
 
-	if (unlikely(phys >> PAGE_SHIFT >= max_pfn))
+	if (unlikely(!descriptor_read16(&vmemmap[0].cpu_off, addr_pfn(p), max_pfn, &cpu_off)))
 		return false;
-	cpu_off = vmemmap[phys >> PAGE_SHIFT].cpu_off;
 	if (this_cpu_test64(&cache_cpu[0].mask, cpu_off, (u64)p) && !odd_start(p, cpu_off))
 		return false;
 	if (unlikely(mark_get(p, 0) == free_mark))

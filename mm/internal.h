@@ -233,7 +233,8 @@ void page_free_checked(const char *call, struct page *page, unsigned int order);
 struct page_cpu {
 	u64 private[NR_PRIVATE];
 	u64 allocated[NR_PAGE_TYPES]; /* pages taken minus pages given back, on this CPU */
-	u64 cursor;     /* the line where the last search ended */
+	u64 cursor;     /* the line where the last search of a large block ended */
+	u64 next_word[NR_PRIVATE]; /* where to look for private pages next */
 	u64 line_given; /* the line that was last given back whole */
 	u64 arena_first, arena_end; /* lines searched first */
 	u64 home_node;              /* theirs */
@@ -412,6 +413,11 @@ bool slab_release_if_empty(struct kmem_cache *s, struct page *head);
 
 /* partial.c: the stacks of slabs, and slabs in the hands of calls under way */
 void partial_push(struct kmem_cache *s, struct page *head);
+/* Is any slab on the node's stacks? */
+static inline bool partial_any(const struct kmem_cache *s, int nid)
+{
+	return (u32)(load(&s->partial[nid].stack[0]) | load(&s->partial[nid].stack[1]));
+}
 /* Taken off, and in hand slot `slot`; NULL: none. */
 struct page *partial_pop(struct kmem_cache *s, int nid, unsigned int slot);
 /* A slab that was taken off goes back, unless no object is free. */
@@ -436,6 +442,8 @@ bool magazine_push(const struct kmem_cache *s, void *obj);
 #define MAG_BATCH 32
 u64 magazine_pop_many(const struct kmem_cache *s, void **out, u64 n);
 u64 magazine_push_many(const struct kmem_cache *s, void *const *in, u64 n);
+/* Objects that follow one another, not yet marked, of a cache without constructor. */
+u64 magazine_push_new(const struct kmem_cache *s, void *first, u64 n);
 /* Up to max objects back into their slabs; how many. */
 u64 magazine_flush(struct kmem_cache *s, u64 max);
 /* How many more it could take. */
@@ -489,10 +497,12 @@ u64 defer_count(unsigned int cpu);
 void defer_kick(void);
 /* The same on every CPU. */
 void defer_kick_all(void);
+/* Wait until what was asked for is done, on every CPU. Thread, interrupts on. */
+void defer_settle(void);
 
 /* ----------------------------------------------------------------- reclaim */
 
-extern bool mm_tight; /* free memory is low: nobody caches */
+extern volatile bool mm_tight; /* free memory is low: nobody caches; read by anyone at any time */
 extern u64 tight_low, tight_high; /* pages: enter below, leave above */
 void reclaim_init(void);
 /* Look at the free count; enter or leave tight mode. Any context. */

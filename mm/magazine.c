@@ -84,16 +84,34 @@ u64 magazine_push_many(const struct kmem_cache *s, void *const *in, u64 n)
 	return magazine_push(s, in[0]);
 }
 
+/* Objects first, first + stride, ... of a new slab, n > 0, marked here: how many went. */
+u64 magazine_push_new(const struct kmem_cache *s, void *first, u64 n)
+{
+	u64 done = 0;
+
+	for (int i = 0; i < RETRIES; i++)
+		switch (local_push_run(&cache_cpu[0].top, off_of(s), first, s->stride, n, free_mark, &done)) {
+		case LOCAL_DONE:
+			return done;
+		case LOCAL_REFUSED:
+			return 0;
+		case LOCAL_RESTART:
+			break;
+		}
+	return 0;
+}
+
 /* Those of the batch that are of the first one's slab go back together; the rest
  * stays, moved to the front. Returns how many are left. */
 static unsigned int put_one_slab(struct kmem_cache *s, void **batch, unsigned int n)
 {
-	struct page *head = obj_slab(batch[0]);
+	const struct page *head = obj_slab(batch[0]);
+	u64 start = (u64)pfn_addr(page_pfn(head)), size = PAGE_SIZE << head->order;
 	unsigned int same = 0, rest = 0;
 	void *objs[MAG_BATCH];
 
 	for (unsigned int i = 0; i < n; i++) {
-		if (obj_slab(batch[i]) == head)
+		if ((u64)batch[i] - start < size)
 			objs[same++] = batch[i];
 		else
 			batch[rest++] = batch[i];

@@ -26,6 +26,18 @@ DEFINE_PER_CPU(struct mm_fail_counts, mm_fail_counts);
 
 /* ------------------------------------------------------- the private pages */
 
+/* Pages back into the map; who looks for private ones next begins there, if it is
+ * before where he would. So low memory is used again before high is broken up. */
+static bool word_back(u64 w, u32 map)
+{
+	struct page_cpu *pc = this_cpu_ptr(page_cpu);
+
+	for (unsigned int i = 0; i < NR_PRIVATE; i++)
+		if (w < READ_ONCE(pc->next_word[i]) && w >= pc->arena_first * LINE_WORDS)
+			WRITE_ONCE(pc->next_word[i], w);
+	return word_give(w, map);
+}
+
 /* This word's pages become the private ones; those there were go back. */
 static void private_set(unsigned int order, u64 w, u32 map)
 {
@@ -34,16 +46,27 @@ static void private_set(unsigned int order, u64 w, u32 map)
 	while (!this_cpu_cmpxchg64(private, &old, w << 32 | map))
 		;
 	if ((u32)old)
-		word_give(old >> 32, (u32)old);
+		word_back(old >> 32, (u32)old);
 	if (unlikely(mm_tight)) /* set meanwhile: nobody keeps pages now */
 		page_flush_cpu();
 }
 
-/* The first word of the line that has what we want: taken whole, one block of it
- * given out. */
-static u64 refill_from_line(u64 line, unsigned int order)
+/* Now and then is often enough to see the end of memory come. */
+static void next_word_set(unsigned int order, u64 w)
 {
-	for (u64 w = line * LINE_WORDS; w < (line + 1) * LINE_WORDS; w++) {
+	u64 *next = &this_cpu_ptr(page_cpu)->next_word[order != 0];
+	bool new_line = READ_ONCE(*next) / LINE_WORDS != w / LINE_WORDS;
+
+	WRITE_ONCE(*next, w);
+	if (new_line)
+		tight_check();
+}
+
+/* The first of the words [w, end) that has what we want: taken whole, one block of
+ * it given out. */
+static u64 refill_from_words(u64 w, u64 end, unsigned int order)
+{
+	for (; w < end; w++) {
 		u32 map = word_take_all(w, order);
 		int bit;
 
@@ -53,41 +76,49 @@ static u64 refill_from_line(u64 line, unsigned int order)
 		map &= ~(run_mask(order) << bit);
 		if (map)
 			private_set(order, w, map);
+		next_word_set(order, w);
 		return (w << WORD_SHIFT) + (u64)bit;
 	}
 	return NO_PFN;
 }
 
-/* Now and then is often enough to see the end of memory come. */
-static void cursor_move(struct page_cpu *pc, u64 line)
+/* From word w on, in lines that have free pages, before line end. */
+static u64 refill_from(u64 w, u64 end, unsigned int order)
 {
-	if (line == READ_ONCE(pc->cursor))
-		return;
-	WRITE_ONCE(pc->cursor, line);
-	tight_check();
+	u64 line = hint_next(HINT_ANY, w / LINE_WORDS, end);
+
+	for (; line < end; line = hint_next(HINT_ANY, line + 1, end)) {
+		u64 first = line * LINE_WORDS, pfn = NO_PFN;
+
+		if (line_node[line] == page_home_node())
+			pfn = refill_from_words(w > first ? w : first, first + LINE_WORDS, order);
+		if (pfn != NO_PFN)
+			return pfn;
+		if (w <= first)
+			hint_recheck(HINT_ANY, line);
+	}
+	return NO_PFN;
+}
+
+/* A whole line is broken up for them. */
+static u64 refill_from_whole(u64 line, u64 end, unsigned int order)
+{
+	line = hint_next(HINT_LINE, line, end);
+	if (line == end || line_node[line] != page_home_node() || !line_split(line))
+		return NO_PFN;
+	return refill_from_words(line * LINE_WORDS, (line + 1) * LINE_WORDS, order);
 }
 
 /* From the CPU's own arena only: beyond it there is no keeping. */
 static u64 private_refill(unsigned int order)
 {
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
-	u64 at = READ_ONCE(pc->cursor), line;
+	u64 w = READ_ONCE(pc->next_word[order != 0]), first = pc->arena_first, end = pc->arena_end;
+	u64 pfn = refill_from(w, end, order);
 
-	for (line = hint_next(HINT_ANY, at, pc->arena_end); line < pc->arena_end;
-	     line = hint_next(HINT_ANY, line + 1, pc->arena_end)) {
-		u64 pfn = line_node[line] == line_node[pc->arena_first] ? refill_from_line(line, order) : NO_PFN;
-
-		if (pfn != NO_PFN) {
-			cursor_move(pc, line);
-			return pfn;
-		}
-		hint_recheck(HINT_ANY, line);
-	}
-	line = hint_next(HINT_LINE, pc->arena_first, pc->arena_end);
-	if (line == pc->arena_end || line_node[line] != line_node[pc->arena_first] || !line_split(line))
-		return NO_PFN;
-	cursor_move(pc, line);
-	return refill_from_line(line, order);
+	if (pfn == NO_PFN)
+		pfn = refill_from(first * LINE_WORDS, w / LINE_WORDS + 1 < end ? w / LINE_WORDS + 1 : end, order);
+	return pfn != NO_PFN ? pfn : refill_from_whole(first, end, order);
 }
 
 u64 page_flush_cpu(void)
@@ -101,7 +132,7 @@ u64 page_flush_cpu(void)
 		while (v)
 			if (this_cpu_cmpxchg64(&page_cpu.private[i], &v, 0)) {
 				if ((u32)v)
-					word_give(v >> 32, (u32)v);
+					word_back(v >> 32, (u32)v);
 				n += popcount32((u32)v);
 				v = 0;
 			}
@@ -219,8 +250,23 @@ static bool give_block(u64 pfn, unsigned int order)
 	u64 w = pfn >> WORD_SHIFT;
 
 	if (order < WORD_SHIFT)
-		return word_give(w, run_mask(order) << (pfn & (WORD_PAGES - 1)));
+		return word_back(w, run_mask(order) << (pfn & (WORD_PAGES - 1)));
 	return words_give(w, 1UL << (order - WORD_SHIFT));
+}
+
+/* The block's word becomes the private one. Pages that are freed in a row come from
+ * few words, so the others' way through the free map is for one in many. */
+static enum put private_change(u64 pfn, unsigned int order)
+{
+	u64 w = pfn >> WORD_SHIFT;
+	u32 bits = run_mask(order) << (pfn & (WORD_PAGES - 1));
+
+	if (mm_tight || line_node[pfn >> LINE_SHIFT] != page_home_node())
+		return PUT_ELSEWHERE;
+	if (word_peek(w) & bits)
+		return PUT_TWICE;
+	private_set(order, w, bits);
+	return PUT_DONE;
 }
 
 void page_free_block(struct page *page, unsigned int order, enum page_type type)
@@ -234,6 +280,8 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	} else {
 		if (order <= WORD_SHIFT)
 			put = private_put(pfn, order);
+		if (put == PUT_ELSEWHERE && order < WORD_SHIFT)
+			put = private_change(pfn, order);
 		if (put == PUT_ELSEWHERE && give_block(pfn, order))
 			put = PUT_DONE;
 		if (unlikely(put != PUT_DONE))
@@ -309,6 +357,8 @@ void page_alloc_init(void)
 		if (pc->arena_end <= pc->arena_first)
 			pc->arena_end = pc->arena_first + 1; /* more CPUs than lines: they share */
 		pc->cursor = pc->arena_first;
+		for (unsigned int k = 0; k < NR_PRIVATE; k++)
+			pc->next_word[k] = pc->arena_first * LINE_WORDS;
 		pc->home_node = (u64)nid;
 	}
 }

@@ -20,7 +20,7 @@
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
 
-bool mm_tight;
+volatile bool mm_tight;
 u64 tight_low, tight_high; /* pages */
 
 void reclaim_init(void)

@@ -38,13 +38,14 @@ static void set_link(const struct kmem_cache *s, void *obj, u32 next)
 	link_set(obj, s->offset, next);
 }
 
+/* Constructed objects are marked at once; of the others who puts them somewhere
+ * does it in passing. */
 static void construct_all(struct kmem_cache *s, struct page *head, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		void *obj = slab_object(s, head, i);
 
-		if (s->ctor)
-			s->ctor(obj);
+		s->ctor(obj);
 		object_give(s, obj, s->offset);
 	}
 }
@@ -90,7 +91,8 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 		return NULL;
 	order = head->order;
 	*n = slab_objects(s, order);
-	construct_all(s, head, *n);
+	if (s->ctor)
+		construct_all(s, head, *n);
 	sanitize_free(slab_object(s, head, 0), PAGE_SIZE << order); /* and what is between the objects */
 	__atomic_store_n(&head->state, make_state(load(&head->state), ST_NONE, 0, s->id, 0), __ATOMIC_RELEASE);
 	set_pages(s, head, order);
@@ -197,9 +199,11 @@ bool slab_unlist_if_exhausted(struct kmem_cache *s, struct page *head)
 /* Chain objs[0..n-1], all of this slab; returns the first one's index. */
 static u32 chain(struct kmem_cache *s, struct page *head, void *const *objs, unsigned int n)
 {
+	u64 start = (u64)pfn_addr(page_pfn(head));
+
 	for (unsigned int i = 0; i + 1 < n; i++)
-		set_link(s, objs[i], (u32)slab_index(s, head, objs[i + 1]));
-	return (u32)slab_index(s, head, objs[0]);
+		set_link(s, objs[i], (u32)(((u64)objs[i + 1] - start) * s->recip >> 32));
+	return (u32)(((u64)objs[0] - start) * s->recip >> 32);
 }
 
 /* After the state word changed from st: the slab goes on a stack if it was on none. */
@@ -241,8 +245,11 @@ void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, un
 
 	if (from == n)
 		return;
-	for (unsigned int i = from; i + 1 < n; i++)
+	for (unsigned int i = from; i < n; i++) {
 		set_link(s, slab_object(s, head, i), i + 1);
+		if (!s->ctor)
+			mark_set(slab_object(s, head, i), s->offset, free_mark);
+	}
 	slot = hand_open(head);
 	st = load(&head->state);
 	do {

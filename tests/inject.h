@@ -1,20 +1,36 @@
 /*
- * inject.h - run a function and, between two of its instructions, something else: in
- * debug context (a single step) or in an NMI. CPU 0, thread context, one at a time.
+ * inject.h - run a function and, between two of its instructions, another one, in debug
+ * context. CPU 0, thread context, one at a time; uses the trap hook, and the NMI hook
+ * if the interrupted function is to run in an NMI.
+ *
+ * Both run with interrupts off. Where the machine has breakpoints for instructions, one
+ * of them stops the function: it runs once with a step after each instruction, which is
+ * written down, and then once for each of these places, at full speed up to there.
+ * Elsewhere it is stepped up to there, and sweeps leave places out if it is long.
  */
 #ifndef TESTS_INJECT_H
 #define TESTS_INJECT_H
 
 #include <anyctx/types.h>
 
-/*
- * Call fn(arg), stepping; nested(narg) after its instruction number `at` (from 1) and
- * every `every` instructions from there on (0: once, and the rest is not stepped).
- * Returns how many steps there were. Interrupt handlers are not stepped through.
- */
-u64 inject_at(void (*fn)(void *), void *arg, u64 at, u64 every, void (*nested)(void *), void *narg);
+struct injection {
+	void (*fn)(void *); /* the one interrupted; from the same state it goes the same way */
+	void *arg;
+	void (*nested)(void *);
+	void *narg;
+	bool in_nmi; /* fn runs in an NMI */
+};
 
-/* After inject_at: how often nested ran, and where the last time. */
-extern u64 injected, injected_rip;
+/* fn runs uninterrupted; returns how many places there are for inject_run. */
+u64 inject_trace(const struct injection *x);
+/* fn runs with nested(narg) before its instruction number `at`, from 1. false: it has
+ * not come there, and has run uninterrupted. */
+bool inject_run(const struct injection *x, u64 at);
+/* The same without inject_trace, by steps. */
+bool inject_step(const struct injection *x, u64 at);
+/* A sweep over n places takes one in so many: 1 with breakpoints or inject_full=1. */
+u64 inject_stride(u64 n);
+/* Where nested ran the last time. */
+extern u64 injected_rip;
 
 #endif

@@ -289,34 +289,39 @@ static u64 pages_expected(bool page_kept)
 	return LINE_PAGES - page_kept;
 }
 
-static bool interrupted_once(u64 at, void (*nested)(void *), u64 *hits)
+static void interrupted_once(const struct injection *x, u64 at, u64 *hits)
 {
+	bool page_kept;
+
 	now.had = false;
 	outer_begin();
-	inject_at(outer, NULL, at, 0, nested, NULL);
+	EXPECT(inject_run(x, at));
 	*hits += now.had;
-	EXPECT_EQ(pages_free(), pages_expected(now.had && nested == nested_page));
+	page_kept = now.had && x->nested == nested_page;
+	EXPECT_EQ(pages_free(), pages_expected(page_kept));
 	if (now.outer == TAKE_SPLIT || now.outer == TAKE_FREE)
-		EXPECT_EQ(now.done, !(now.had && nested == nested_page));
-	else if (!injected)
-		EXPECT(now.done);
+		EXPECT_EQ(now.done, !page_kept);
 	take_back();
-	return injected;
 }
 
 static void interrupted_everywhere(const char *name, void (*nested)(void *))
 {
-	u64 at = 1, hits = 0;
+	const struct injection x = { .fn = outer, .nested = nested };
+	u64 n, hits = 0;
 
-	while (interrupted_once(at, nested, &hits))
-		at++;
+	outer_begin();
+	n = inject_trace(&x);
+	EXPECT(now.done);
+	take_back();
+	for (u64 at = 1; at <= n; at += inject_stride(n))
+		interrupted_once(&x, at, &hits);
 	EXPECT(hits > 0);
-	test_note("%s, a nested call takes %s: %lu points, had at %lu", outer_names[now.outer], name, at - 1,
+	test_note("%s, a nested call takes %s: %lu points, had at %lu", outer_names[now.outer], name, n,
 		  hits);
 }
 
 TEST(lines, interrupted,
-     "take, join, give, split at any instruction: a nested call has the line, a page of it, or all is the outer's")
+     "take, join, give, split at any instruction: a nested call has the line, a page, or all is the outer's")
 {
 	REQUIRE(begin());
 	for (unsigned int i = 0; i < NR_OUTER; i++) {

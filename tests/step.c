@@ -18,7 +18,7 @@ static bool on_trap(struct regs *r, u64 dr6)
 	return true;
 }
 
-static __noinline void call_stepping(void (*fn)(void *), void *arg)
+__noinline void call_stepping(void (*fn)(void *), void *arg)
 {
 	__asm__ volatile("pushfq; orq %0, (%%rsp); popfq" : : "i"(RFLAGS_TF) : "memory", "cc");
 	fn(arg);

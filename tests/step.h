@@ -12,5 +12,7 @@
  * This CPU, thread context; uses the trap hook.
  */
 u64 step_through(void (*fn)(void *), void *arg, void (*at)(struct regs *r));
+/* The call alone, also in an NMI: who has set a trap hook gets the steps. */
+void call_stepping(void (*fn)(void *), void *arg);
 
 #endif

@@ -78,48 +78,43 @@ static void take_rest(void)
 		word_take_all(w, 0);
 }
 
-/* One nested call behind instruction `at`; false: there is none any more. */
-static bool interrupted_once(u64 at)
+static const struct injection injection = { .fn = outer, .nested = nested };
+
+/* One nested call before instruction `at`. */
+static void interrupted_once(u64 at)
 {
-	bool lost;
+	bool ran, lost;
 
 	EXPECT(words_give(now.w, now.n));
-	inject_at(outer, NULL, at, 0, nested, NULL);
-	if (injected) {
-		now.committed |= !now.got;
-		if (now.got && now.committed)
-			test_fail(__FILE__, __LINE__, "%lu words, behind %lu (%lx): had after the commit",
-				  now.n, at, injected_rip);
-	}
-	lost = injected && now.got && now.kept;
+	ran = inject_run(&injection, at);
+	EXPECT(ran);
+	now.committed |= !now.got;
+	if (now.got && now.committed)
+		test_fail(__FILE__, __LINE__, "%lu words, before %lu (%lx): had after the commit", now.n, at,
+			  injected_rip);
+	lost = ran && now.got && now.kept;
 	EXPECT_EQ(now.done, !lost);
 	EXPECT_EQ(pages_free(), lost ? now.n * WORD_PAGES - nested_pages() : 0);
 	take_rest();
-	return injected;
 }
 
-/* stride: not every instruction; but all of the loop over the words, at some word. */
-static u64 interrupted_everywhere(u64 stride)
+static u64 each_nested_call(void)
 {
-	u64 at = 1, points = 0;
+	u64 n, stride;
 
-	now.committed = false;
-	for (; interrupted_once(at); at += stride)
-		points++;
-	EXPECT(now.committed);
-	return points;
-}
-
-static u64 each_nested_call(u64 stride)
-{
-	u64 points = 0;
-
+	EXPECT(words_give(now.w, now.n));
+	n = inject_trace(&injection);
+	stride = inject_stride(n);
+	EXPECT(now.done);
 	for (unsigned int i = 0; i < 2 * NR_NESTED; i++) {
 		now.nested = (enum nested_call)(i / 2);
 		now.kept = i & 1;
-		points += interrupted_everywhere(stride);
+		now.committed = false;
+		for (u64 at = 1; at <= n; at += stride)
+			interrupted_once(at);
+		EXPECT(now.committed);
 	}
-	return points;
+	return n;
 }
 
 TEST(words, interrupted,
@@ -130,11 +125,9 @@ TEST(words, interrupted,
 	REQUIRE(block != NULL);
 	base = page_to_pfn(block) >> WORD_SHIFT;
 	for (now.n = 2; now.n <= WORDS; now.n *= 2) {
-		u64 stride = now.n > 8 ? now.n / 4 - 1 : 1;
-
 		now.w = base + (now.n < WORDS ? LINE_WORDS : 0);
-		test_note("%lu words: %lu points, one instruction in %lu", now.n, each_nested_call(stride),
-			  stride);
+		test_note("%lu words: %lu instructions, %u nested calls at each", now.n, each_nested_call(),
+			  2 * NR_NESTED);
 	}
 	free_pages(block, MAX_ORDER);
 }

@@ -18,9 +18,11 @@ HOSTED_LEFT_OUT := \
 # entry_*: the entry code, IST stacks and debug registers; paging: page tables and
 # rights; acpi, apic: tables and devices. And parts of the machine that a process has as well:
 HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/span.c arch/x86_64/backtrace.c
+HOSTED_LEFT_OUT += $(if $(filter thread,$(san_words)),arch/hosted/deliver_now.c,\
+	arch/hosted/deliver_later.c arch/hosted/tsan.c)
 # Sanitizers come with string functions that check what they touch:
 HOSTED_LEFT_OUT += $(if $(filter address thread,$(san_words)),lib/string.c)
-HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT),$(sort $(foreach d,arch/hosted kernel mm lib tests,$(wildcard $(d)/*.c)))) \
+HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT),$(sort $(foreach d,arch/hosted kernel mm lib tests bench,$(wildcard $(d)/*.c)))) \
 	$(HOSTED_SHARED)
 HOSTED_OBJS := $(HOSTED_C:%.c=$(HOSTED)/%.o)
 
@@ -29,12 +31,20 @@ HOSTED_OBJS := $(HOSTED_C:%.c=$(HOSTED)/%.o)
 HOSTED_SAN := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 HOSTED_SAN_INCLUDE := $(patsubst %,-Iarch/hosted/sanitize/%,$(filter address thread valgrind,$(san_words)))
 
+# ThreadSanitizer sees nothing of arch/hosted; volatile accesses count as relaxed atomic
+# ones (tsan.c), and each basic block is a place for an interrupt (deliver_later.c). It
+# does not know fences, which the compiler warns of: what hangs on one says so (sanitize.h).
+san_thread := $(filter thread,$(san_words))
+HOSTED_SAN_ARCH := $(if $(san_thread),,$(HOSTED_SAN))
+HOSTED_SAN_KERNEL := $(HOSTED_SAN) $(if $(san_thread),--param tsan-distinguish-volatile=1 \
+	-fsanitize-coverage=trace-pc -Wno-tsan)
+
 # ---- flags: the kernel's but for the address where it lies; arch/hosted has the C library
 HOSTED_COMMON := -std=gnu11 -O2 -g -Wall -Wextra -Wvla -Werror -m64 -mcx16 -mno-red-zone -fno-pic -fno-pie \
 	-fno-stack-protector -fno-strict-aliasing -fno-common -fno-omit-frame-pointer -fcf-protection=none \
-	-I. -Iinclude $(HOSTED_SAN_INCLUDE) -Iarch/hosted/include -Iarch/x86_64/include $(HOSTED_SAN) $(EXTRA_CFLAGS)
-HOSTED_CFLAGS := $(HOSTED_COMMON) -ffreestanding -mgeneral-regs-only
-HOSTED_ARCH_CFLAGS := $(HOSTED_COMMON) -D_GNU_SOURCE -pthread
+	-I. -Iinclude $(HOSTED_SAN_INCLUDE) -Iarch/hosted/include -Iarch/x86_64/include $(EXTRA_CFLAGS)
+HOSTED_CFLAGS := $(HOSTED_COMMON) $(HOSTED_SAN_KERNEL) -ffreestanding -mgeneral-regs-only
+HOSTED_ARCH_CFLAGS := $(HOSTED_COMMON) $(HOSTED_SAN_ARCH) -D_GNU_SOURCE -pthread
 # All symbols bound at the start: a handler must not run into the dynamic linker. The
 # descriptors (layout.h) and the text's bounds are where the kernel's linker.ld has them.
 HOSTED_LDFLAGS := $(HOSTED_SAN) -no-pie -pthread -Wl,-z,now -Wl,-z,noexecstack -Wl,--defsym=vmemmap=0x40000000 \

@@ -101,6 +101,11 @@ void arch_hw_break_clear(unsigned int slot)
 	dr7_update();
 }
 
+void arch_hw_break_in_nmi(bool on)
+{
+	this_cpu_write64(hw_break_in_nmi, on);
+}
+
 bool hw_break_is_exec(u64 dr6)
 {
 	u64 dr7 = this_cpu_read64(entry_cpu.dr7);

@@ -21,6 +21,8 @@ enum hw_break { HW_BREAK_EXEC = 0, HW_BREAK_WRITE = 1, HW_BREAK_RW = 3 };
 /* Returns -EINVAL if addr is in the entry code, where none may be set. */
 int arch_hw_break_set(unsigned int slot, const void *addr, enum hw_break kind, unsigned int len);
 void arch_hw_break_clear(unsigned int slot);
+/* Breakpoints stay on inside NMI handlers of this CPU; else they are off there. */
+void arch_hw_break_in_nmi(bool on);
 
 /*
  * To be called in a trap hook that has neither allocated nor freed: a restartable

@@ -182,6 +182,70 @@ restart:
 }
 
 /*
+ * Up to n pointers, n > 0: first, first + stride, ..., and `mark` into bytes 4-7 of
+ * what each points to: how many to *done. Under four instructions each.
+ */
+static __always_inline enum local_result local_push_run(void ***var, u64 off, void *first, u64 stride, u64 n,
+							u32 mark, u64 *done)
+{
+	void **top = NULL, **end = NULL, **start = NULL, **some = NULL, *p = NULL; /* as above */
+
+	__asm__ goto volatile(
+		"1:\n\t"
+		"movq %%gs:%c[var](%[off]), %[top]\n\t"
+		"movq %[top], %[start]\n\t"
+		"movq %[top], %[end]\n\t"
+		"negq %[end]\n\t"
+		"andq %[full], %[end]\n\t" /* bytes to the end: the room there is */
+		"jz %l[refused]\n\t"
+		"cmpq %[bytes], %[end]\n\t"
+		"cmovaq %[bytes], %[end]\n\t"
+		"movq %[end], %[p]\n\t"
+		"addq %[top], %[end]\n\t"
+		"andl $24, %k[p]\n\t" /* one to three first, then four at a time */
+		"leaq (%[top], %[p]), %[some]\n\t"
+		"movq %[first], %[p]\n"
+		"3:\n\t"
+		"cmpq %[some], %[top]\n\t"
+		"je 5f\n\t"
+		"movq %[p], (%[top])\n\t"
+		"movl %[mark], 4(%[p])\n\t"
+		"addq %[stride], %[p]\n\t"
+		"addq $8, %[top]\n\t"
+		"jmp 3b\n"
+		"6:\n\t"
+		"movq %[p], (%[top])\n\t"
+		"movl %[mark], 4(%[p])\n\t"
+		"addq %[stride], %[p]\n\t"
+		"movq %[p], 8(%[top])\n\t"
+		"movl %[mark], 4(%[p])\n\t"
+		"addq %[stride], %[p]\n\t"
+		"movq %[p], 16(%[top])\n\t"
+		"movl %[mark], 4(%[p])\n\t"
+		"addq %[stride], %[p]\n\t"
+		"movq %[p], 24(%[top])\n\t"
+		"movl %[mark], 4(%[p])\n\t"
+		"addq %[stride], %[p]\n\t"
+		"addq $32, %[top]\n"
+		"5:\n\t"
+		"cmpq %[end], %[top]\n\t"
+		"jb 6b\n\t"
+		"movq %[end], %%gs:%c[var](%[off])\n"
+		"2:\n\t"
+		RSEQ_ENTRY
+		: [top] "=&r"(top), [p] "=&r"(p), [end] "=&r"(end), [start] "=&r"(start), [some] "=&r"(some)
+		: [off] "r"(off), [var] "i"(var), [first] "r"(first), [stride] "r"(stride), [bytes] "r"(n * 8),
+		  [mark] "i"(mark), [full] "i"(LOCAL_STACK_BYTES - 1)
+		: "memory", "cc" : refused, restart);
+	*done = (u64)(end - start);
+	return LOCAL_DONE;
+refused:
+	return LOCAL_REFUSED;
+restart:
+	return LOCAL_RESTART;
+}
+
+/*
  * If top is `from` and the word below `end` is NULL or made so, top becomes
  * `to`; refused otherwise. clear: make it so.
  */

@@ -34,4 +34,11 @@ static __always_inline void sanitize_write32(u32 *p, u32 v)
 	WRITE_ONCE(*p, v);
 }
 
+/* All before it is seen by who loads *p, by acquire, after the next change of *p: for
+ * an order that hangs on a fence, or on an instruction that is not seen. */
+static __always_inline void sanitize_release(const void *p)
+{
+	(void)p;
+}
+
 #endif

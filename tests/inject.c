@@ -1,0 +1,176 @@
+/*
+ * inject.c - nested calls between two instructions (inject.h).
+ *
+ * A debug exception in which nothing is done lets a restartable sequence go on
+ * (arch/local.h); one in which something was done does not, as no interruption does.
+ */
+#include "tests/inject.h"
+#include <arch/debug.h>
+#include <arch/irq.h>
+#include "kernel/cmdline.h"
+#include "kernel/hooks.h"
+#include "tests/step.h"
+#include "tests/test.h"
+
+#define MAX_PLACES 16384
+#define SLOT 0 /* of the debug registers */
+#define STEPPED_PLACES 100 /* of a sweep, without breakpoints */
+
+static s64 inject_full;
+KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, however long it takes");
+
+u64 injected_rip;
+
+static u64 places[MAX_PLACES], nr_places; /* of the last inject_trace */
+
+static struct {
+	const struct injection *x;
+	enum { STEPPING, RECORDING, BREAKING } how;
+	u64 left; /* places or hits until nested runs */
+	u64 rsp;  /* at the first instruction of fn; 0 before, ~0 behind its end */
+	u64 rip;  /* the last place */
+	bool ran;
+	volatile bool nmi_done;
+} now;
+
+/* Is this step a new place in fn? A repeated string instruction is one. */
+static bool is_place(const struct regs *r)
+{
+	if (!now.rsp && r->rip == (u64)now.x->fn)
+		now.rsp = r->rsp;
+	else if (r->rsp > now.rsp)
+		now.rsp = now.rsp ? ~0UL : 0;
+	if (!now.rsp || now.rsp == ~0UL || now.rip == r->rip)
+		return false;
+	now.rip = r->rip;
+	return true;
+}
+
+static void record(const struct regs *r)
+{
+	if (nr_places < MAX_PLACES)
+		places[nr_places++] = r->rip;
+}
+
+static void nested_here(struct regs *r)
+{
+	now.ran = true;
+	injected_rip = r->rip;
+	r->rflags &= ~RFLAGS_TF; /* the rest at full speed */
+	if (now.how == BREAKING)
+		arch_hw_break_clear(SLOT);
+	now.x->nested(now.x->narg);
+}
+
+static bool on_trap(struct regs *r, u64 dr6)
+{
+	bool place = now.how == BREAKING || is_place(r);
+
+	(void)dr6;
+	if (place && now.how == RECORDING)
+		record(r);
+	else if (place && !--now.left)
+		nested_here(r);
+	if (!now.ran)
+		arch_debug_undisturbed();
+	return true;
+}
+
+/* ---- running it ---- */
+
+static void run_here(void)
+{
+	if (now.how == BREAKING)
+		now.x->fn(now.x->arg);
+	else
+		call_stepping(now.x->fn, now.x->arg);
+}
+
+static void in_nmi(struct regs *r)
+{
+	(void)r;
+	if (smp_processor_id() || now.nmi_done)
+		return;
+	run_here();
+	now.nmi_done = true;
+}
+
+static void run_in_nmi(void)
+{
+	now.nmi_done = false;
+	set_nmi_hook(in_nmi);
+	arch_send_nmi(0);
+	while (!now.nmi_done)
+		cpu_relax();
+	set_nmi_hook(NULL);
+}
+
+/*
+ * Interrupts are off: their handlers would be more places, and an emulator that
+ * returns from one with RF set would not stop there.
+ */
+static bool run(const struct injection *x, u64 left)
+{
+	u64 flags = arch_irq_save();
+
+	now.x = x;
+	now.left = left;
+	now.rsp = now.rip = 0;
+	now.ran = false;
+	set_trap_hook(on_trap);
+	if (x->in_nmi)
+		run_in_nmi();
+	else
+		run_here();
+	set_trap_hook(NULL);
+	arch_irq_restore(flags);
+	return now.ran;
+}
+
+u64 inject_trace(const struct injection *x)
+{
+	nr_places = 0;
+	now.how = RECORDING;
+	run(x, 0);
+	EXPECT(nr_places < MAX_PLACES);
+	return nr_places;
+}
+
+bool inject_step(const struct injection *x, u64 at)
+{
+	now.how = STEPPING;
+	return run(x, at);
+}
+
+/* How often fn has been at this place when it is there. */
+static u64 times(u64 at)
+{
+	u64 n = 0;
+
+	for (u64 i = 0; i < at; i++)
+		n += places[i] == places[at - 1];
+	return n;
+}
+
+bool inject_run(const struct injection *x, u64 at)
+{
+	bool ran;
+
+	if (at > nr_places || arch_hw_break_set(SLOT, (void *)places[at - 1], HW_BREAK_EXEC, 1))
+		return inject_step(x, at);
+	now.how = BREAKING;
+	arch_hw_break_in_nmi(x->in_nmi);
+	ran = run(x, times(at));
+	arch_hw_break_in_nmi(false);
+	arch_hw_break_clear(SLOT);
+	return ran;
+}
+
+u64 inject_stride(u64 n)
+{
+	if (inject_full || !arch_hw_break_set(SLOT, (void *)inject_stride, HW_BREAK_EXEC, 1)) {
+		arch_hw_break_clear(SLOT);
+		return 1;
+	}
+	return n / STEPPED_PLACES + 1;
+}
