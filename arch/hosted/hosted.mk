@@ -17,7 +17,7 @@ HOSTED_LEFT_OUT := \
 	tests/paging.c tests/acpi.c tests/apic.c
 # entry_*: the entry code, IST stacks and debug registers; paging: page tables and
 # rights; acpi, apic: tables and devices. And parts of the machine that a process has as well:
-HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/span.c arch/x86_64/backtrace.c
+HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/span.c arch/x86_64/backtrace.c arch/x86_64/insn.c
 HOSTED_LEFT_OUT += $(if $(filter thread,$(san_words)),arch/hosted/deliver_now.c,\
 	arch/hosted/deliver_later.c arch/hosted/tsan.c)
 # Sanitizers come with string functions that check what they touch:
@@ -48,20 +48,21 @@ HOSTED_ARCH_CFLAGS := $(HOSTED_COMMON) $(HOSTED_SAN_ARCH) -D_GNU_SOURCE -pthread
 # All symbols bound at the start: a handler must not run into the dynamic linker. The
 # descriptors (layout.h) and the text's bounds are where the kernel's linker.ld has them.
 HOSTED_LDFLAGS := $(HOSTED_SAN) -no-pie -pthread -Wl,-z,now -Wl,-z,noexecstack -Wl,--defsym=vmemmap=0x40000000 \
-	-Wl,--defsym=__text_start=__executable_start -Wl,--defsym=__text_end=etext
+	$(if $(COVERAGE),--coverage) -Wl,--defsym=__text_start=__executable_start -Wl,--defsym=__text_end=etext
 
 .PHONY: hosted test-hosted
 hosted: $(HOSTED)/anyctx
 
 $(HOSTED)/flags.c: FORCE
-	$(call stamp,$(HOSTED_CC) $(shell $(HOSTED_CC) --version | head -n 1) $(HOSTED_CFLAGS) $(HOSTED_ARCH_CFLAGS))
+	$(call stamp,$(HOSTED_CC) $(shell $(HOSTED_CC) --version | head -n 1) $(HOSTED_CFLAGS) $(HOSTED_ARCH_CFLAGS) $(COVERAGE))
 $(HOSTED)/flags.ld: FORCE
 	$(call stamp,$(HOSTED_CC) $(HOSTED_LDFLAGS) $(HOSTED_OBJS))
 
 $(HOSTED)/%.o: %.c $(HOSTED)/flags.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(HOSTED_CC) $(HOSTED_CFLAGS) $(CFLAGS_$*.o) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
+	$(Q)$(HOSTED_CC) $(HOSTED_CFLAGS) $(CFLAGS_$*.o) $(if $(COVERAGE),$(call in_mm,$*,$(COVERAGE_GCC))) \
+		-MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
 
 $(HOSTED)/arch/hosted/%.o: arch/hosted/%.c $(HOSTED)/flags.c
 	@mkdir -p $(@D)
