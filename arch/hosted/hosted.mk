@@ -50,20 +50,21 @@ HOSTED_ARCH_CFLAGS := $(HOSTED_COMMON) $(HOSTED_SAN_ARCH) -D_GNU_SOURCE -pthread
 # All symbols bound at the start: a handler must not run into the dynamic linker. The
 # descriptors (layout.h) and the text's bounds are where the kernel's linker.ld has them.
 HOSTED_LDFLAGS := $(HOSTED_SAN) -no-pie -pthread -Wl,-z,now -Wl,-z,noexecstack -Wl,--defsym=vmemmap=0x40000000 \
-	-Wl,--defsym=__text_start=__executable_start -Wl,--defsym=__text_end=etext
+	$(if $(COVERAGE),--coverage) -Wl,--defsym=__text_start=__executable_start -Wl,--defsym=__text_end=etext
 
 .PHONY: hosted test-hosted
 hosted: $(HOSTED)/anyctx
 
 $(HOSTED)/flags.c: FORCE
-	$(call stamp,$(HOSTED_CC) $(shell $(HOSTED_CC) --version | head -n 1) $(HOSTED_CFLAGS) $(HOSTED_ARCH_CFLAGS))
+	$(call stamp,$(HOSTED_CC) $(shell $(HOSTED_CC) --version | head -n 1) $(HOSTED_CFLAGS) $(HOSTED_ARCH_CFLAGS) $(COVERAGE))
 $(HOSTED)/flags.ld: FORCE
 	$(call stamp,$(HOSTED_CC) $(HOSTED_LDFLAGS) $(HOSTED_OBJS))
 
 $(HOSTED)/%.o: %.c $(HOSTED)/flags.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(HOSTED_CC) $(HOSTED_CFLAGS) $(CFLAGS_$*.o) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
+	$(Q)$(HOSTED_CC) $(HOSTED_CFLAGS) $(CFLAGS_$*.o) $(if $(COVERAGE),$(call in_mm,$*,$(COVERAGE_GCC))) \
+		-MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
 
 $(HOSTED)/arch/hosted/%.o: arch/hosted/%.c $(HOSTED)/flags.c
 	@mkdir -p $(@D)
