@@ -228,12 +228,20 @@ static u64 count_failed(const struct bench_job *j)
 	return failed;
 }
 
-void bench_run(struct bench_job *j)
+static void run_there(struct bench_job *j)
 {
+	u64 t = arch_rdtsc();
+
 	if (j->ctx == CTX_THREAD && !j->cpu)
 		run_here(j);
 	else
 		run_in(j->ctx, j->cpu, run_here, j);
+	j->around = arch_rdtsc() - t;
+}
+
+void bench_run(struct bench_job *j)
+{
+	run_there(j);
 	j->failed = count_failed(j);
 	if (j->failed)
 		bench_fail("an allocation failed");
@@ -255,6 +263,16 @@ u64 bench_each(struct bench_job *j)
 
 	bench_run(j);
 	return (j->ticks - empty) * BENCH_ONE / j->n;
+}
+
+u64 bench_each_with_rest(struct bench_job *j)
+{
+	struct bench_job none = *j;
+
+	none.call = CALL_NONE;
+	run_there(&none);
+	bench_run(j);
+	return (j->around - none.around) * BENCH_ONE / j->n;
 }
 
 /* Shell sort: a few thousand times, and no memory. */

@@ -44,6 +44,7 @@ struct bench_job {
 	struct kmem_cache *cache;
 	u64 n;
 	u64 ticks;  /* out: of the whole loop */
+	u64 around; /* out: with the way there and back, and what came right after */
 	u64 failed; /* out: NULLs */
 };
 
@@ -61,6 +62,8 @@ void order_random(u64 n);
 void bench_run(struct bench_job *job);
 /* The same: hundredths of a tick a round, without the loop. */
 u64 bench_each(struct bench_job *job);
+/* The same around it: what the operations have put off, and the thread finds done, counts. */
+u64 bench_each_with_rest(struct bench_job *job);
 /* The same for a shape of single times, which it leaves sorted, without the clock's own. */
 void bench_run_each(struct bench_job *job);
 void bench_sort_times(u64 n);

@@ -57,6 +57,11 @@ static void one_row(struct labels l, struct bench_job *job, const char *get_what
 		return;
 	snprintf(what, sizeof(what), "%s: put off, %%", put_what);
 	put_figure(l.put, what, job, many * 100 * BENCH_ONE / job->n);
+	job->shape = SHAPE_GET;
+	bench_run(job);
+	job->shape = SHAPE_PUT;
+	snprintf(what, sizeof(what), "%s: with that work", put_what);
+	put_figure(l.put, what, job, bench_each_with_rest(job));
 }
 
 static void rows(struct labels l, struct bench_job job)

@@ -235,7 +235,7 @@ unsigned int run_benches(const char *pattern)
 		select_cases(pattern);
 		failed = run_selected();
 	} else {
-		printk("error: the clock does not count instructions: QEMU needs -icount shift=0,sleep=off\n");
+		printk("error: the clock does not count instructions (QEMU: -icount shift=0,sleep=off)\n");
 	}
 	tick_set_hz(tick_default_hz());
 	watchdog_pause(false);

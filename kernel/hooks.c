@@ -12,6 +12,7 @@
 #include <anyctx/percpu.h>
 #include <anyctx/smp.h>
 #include <arch/irq.h>
+#include <arch/sanitize.h>
 #include "kernel/panic.h"
 #include "kernel/smp.h"
 #include "kernel/tick.h"
@@ -33,6 +34,10 @@ static void hook_enter(void)
 
 static void hook_leave(void)
 {
+	struct hook_cpu *h = this_cpu_ptr(hook_cpu);
+
+	sanitize_release(&h->active);
+	sanitize_release(&h->rounds);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	this_cpu_add64(hook_cpu.active, -1);
 	if (!this_cpu_read64(hook_cpu.active))

@@ -7,6 +7,7 @@
 #include <arch/irq.h>
 #include <arch/machine.h>
 #include "bench/bench.h"
+#include "kernel/bootmark.h"
 #include "kernel/cmdline.h"
 #include "kernel/crash.h"
 #include "kernel/panic.h"
@@ -16,6 +17,7 @@
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
 #include "kernel/workload.h"
+#include "mm/fail.h"
 #include "mm/mm.h"
 #include "tests/test.h"
 
@@ -30,17 +32,21 @@ KPARAM_INT(shell, "shell", 0, 1, "1: stay at a prompt after the job");
 static void bring_up(void)
 {
 	arch_machine_init();
+	boot_mark("ACPI tables, per-CPU areas");
 	mm_init();
 	panic_mm_is_up();
+	boot_mark("the allocator");
 	arch_irq_init();
 	irq_work_init();
 	arch_irq_enable();
+	boot_mark("interrupt controllers, clocks measured");
 	smp_set_online(arch_start_cpus());
+	boot_mark("the other CPUs");
 	printk("anyctx: boot, %u CPUs, %lu MiB\n", num_online_cpus(),
 	       nr_managed_pages() >> (20 - PAGE_SHIFT));
 	arch_print_machine();
 	tick_init();
-	if (!watchdog_init())
+	if (!fail_init() || !watchdog_init())
 		kernel_exit(EXIT_FAIL);
 }
 
@@ -61,6 +67,7 @@ static int do_job(void)
 
 void kernel_main(void)
 {
+	boot_mark("console, traps, memory map, page tables");
 	if (!cmdline_parse(arch_cmdline()))
 		kernel_exit(EXIT_FAIL);
 	bring_up();

@@ -41,7 +41,7 @@ static void __noreturn stop_here(u64 rip)
 {
 	u64 bit = 1UL << smp_processor_id();
 
-	if (!(stopped & bit)) /* else the NMI found it stopped */
+	if (!(__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) & bit)) /* else the NMI found it stopped */
 		this_cpu_write64(stopped_at, rip);
 	__atomic_fetch_or(&stopped, bit, __ATOMIC_RELEASE);
 	arch_stop();
@@ -80,7 +80,7 @@ static void print_others(void)
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		if (cpu == smp_processor_id())
 			continue;
-		if (!(stopped >> cpu & 1)) {
+		if (!(__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) >> cpu & 1)) {
 			printk("  CPU %u did not stop\n", cpu);
 			continue;
 		}

@@ -180,7 +180,9 @@ static unsigned int nmi_hz(void)
 void watchdog_pause(bool pause)
 {
 	BUG_ON(!pause && !paused);
-	if (pause && paused++ == 0) {
+	if (pause)
+		WRITE_ONCE(paused, paused + 1);
+	if (pause && paused == 1) {
 		nmi_source_set_hz(0);
 		hook_sync();
 		forget();
@@ -190,7 +192,7 @@ void watchdog_pause(bool pause)
 		if (watchdog_ms)
 			nmi_source_set_hz(nmi_hz());
 	} else if (!pause) {
-		paused--;
+		WRITE_ONCE(paused, paused - 1);
 	}
 }
 

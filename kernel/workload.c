@@ -26,6 +26,7 @@
 #include "kernel/workload_block.h"
 #include "kernel/workload_op.h"
 #include "kernel/workload_rate.h"
+#include "mm/fail.h"
 #include "mm/mm.h"
 
 #define SECOND 1000000000UL
@@ -184,11 +185,13 @@ static void run(void)
 	job.start_ns = arch_ns();
 	job.end_ns = job.start_ns + (u64)seconds * SECOND;
 	job.next_line_ns = job.start_ns + SECOND;
+	fail_arm(fail_arguments());
 	ops_hooks_set();
 	rate_begin();
 	on_each_cpu_thread(work, NULL);
 	rate_end();
 	ops_hooks_clear();
+	fail_disarm();
 	on_each_cpu_thread(drain, NULL);
 }
 
@@ -286,6 +289,7 @@ static void end(bool begun)
 		printk("NMIs by %s, %u a second asked for, and by the CPUs; %lu frees deferred, %lu served\n",
 		       nmi_source_name(), rate_hz(), now.deferred - job.before.deferred,
 		       now.deferred_served - job.before.deferred_served);
+		fail_print();
 	}
 	check(&now, differences);
 	watchdog_pause(false);

@@ -23,10 +23,12 @@
 #include <arch/debug.h>
 #include <arch/irq.h>
 #include <arch/time.h>
+#include "kernel/cmdline.h"
 #include "kernel/hooks.h"
 #include "kernel/printk.h"
 #include "kernel/tick.h"
 #include "kernel/workload_block.h"
+#include "mm/fail.h"
 
 #define SLOTS 512
 #define DEPTHS 2
@@ -43,6 +45,9 @@
 /* One tick in so many makes its thread single-step, for so many instructions. */
 #define STEP_EVERY 16
 #define STEPS 24
+
+static s64 seed;
+KPARAM_INT(seed, "seed", 0, 0x7fffffffffffffffL, "of the main job's random numbers; 0: by the clock");
 
 struct worker {
 	u64 busy;
@@ -64,6 +69,12 @@ static struct worker *worker_of(unsigned int cpu, enum context c, unsigned int d
 }
 
 /* ---- one operation ---- */
+
+/* A worker's own number, which CPU 0 reads meanwhile. */
+static void count(u64 *number, u64 n)
+{
+	WRITE_ONCE(*number, *number + n);
+}
 
 static enum null_size null_size(u64 bytes)
 {
@@ -100,13 +111,16 @@ static struct block_call choose_call(struct worker *w, enum context c, bool may_
  * allocator had no reason to say so. (Larger blocks may be wanting for real.) If the
  * moment was long, an emulator's host has put this CPU aside in between: who knows.
  * The sum is off by what moves between CPUs meanwhile; that is less than half of
- * memory as long as the job keeps to its share.
+ * memory as long as the job keeps to its share. What fault injection has refused is
+ * no failure; an NMI's share of that may excuse the call that it has interrupted.
  */
-static void count_null(struct op_counts *n, u64 bytes, u64 since)
+static void count_null(struct op_counts *n, u64 bytes, u64 since, u64 injected)
 {
-	n->nulls[null_size(bytes)]++;
+	count(&n->nulls[null_size(bytes)], 1);
+	if (fail_injected_here() != injected)
+		return;
 	if (bytes <= PAGE_SIZE && nr_free_pages() >= nr_managed_pages() / 2 && arch_ns() - since < MOMENT_NS)
-		n->unfounded++;
+		count(&n->unfounded, 1);
 }
 
 /* A new block as a word, 0: none. */
@@ -114,24 +128,25 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 {
 	struct block b = { .cpu = smp_processor_id(), .ctx = c };
 	struct block_call call = choose_call(w, c, may_wait);
-	u64 since;
+	u64 since, injected;
 
 	block_choose(&b, &w->rng);
 	if (!hold(block_charge(&b))) {
-		w->n.over_share++;
+		count(&w->n.over_share, 1);
 		return 0;
 	}
 	since = arch_ns();
+	injected = fail_injected_here();
 	block_alloc(&b, call);
 	if (!b.addr) {
-		count_null(&w->n, block_charge(&b), since);
+		count_null(&w->n, block_charge(&b), since, injected);
 		let_go(block_charge(&b));
 		return 0;
 	}
 	if (!block_fill(&b))
 		return 0;
-	w->n.allocs++;
-	w->n.bytes += b.size;
+	count(&w->n.allocs, 1);
+	count(&w->n.bytes, b.size);
 	return block_pack(&b);
 }
 
@@ -143,9 +158,9 @@ static void drop_block(struct worker *w, enum context c, u64 word)
 	block_check(&b);
 	block_free(&b, call, &w->rng);
 	let_go(block_charge(&b));
-	w->n.frees++;
-	w->n.from_cpus += b.cpu != smp_processor_id();
-	w->n.from_contexts += b.ctx != c;
+	count(&w->n.frees, 1);
+	count(&w->n.from_cpus, b.cpu != smp_processor_id());
+	count(&w->n.from_contexts, b.ctx != c);
 }
 
 /* One of this CPU's slots, or one in four times of any CPU's. */
@@ -178,21 +193,21 @@ static void burst(struct worker *w)
 	unsigned int n = 0;
 
 	if (!hold(BURST * KMALLOC_MAX_CACHE_SIZE)) {
-		w->n.over_share++;
+		count(&w->n.over_share, 1);
 		return;
 	}
 	for (unsigned int i = 0; i < BURST; i++) {
-		u64 since = arch_ns();
+		u64 since = arch_ns(), injected = fail_injected_here();
 
 		p[n] = kmalloc_nolock(KMALLOC_MAX_CACHE_SIZE, 0, NUMA_NO_NODE);
 		if (p[n])
 			n++;
 		else
-			count_null(&w->n, KMALLOC_MAX_CACHE_SIZE, since);
+			count_null(&w->n, KMALLOC_MAX_CACHE_SIZE, since, injected);
 	}
-	w->n.allocs += n;
-	w->n.frees += n;
-	w->n.bytes += n * KMALLOC_MAX_CACHE_SIZE;
+	count(&w->n.allocs, n);
+	count(&w->n.frees, n);
+	count(&w->n.bytes, n * KMALLOC_MAX_CACHE_SIZE);
 	while (n)
 		kfree_nolock(p[--n]);
 	let_go(BURST * KMALLOC_MAX_CACHE_SIZE);
@@ -366,12 +381,14 @@ void ops_drain(void)
 
 bool ops_begin(u64 share)
 {
+	u64 first = seed ? (u64)seed : arch_ns();
+
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
 		for (unsigned int i = 0; i < NR_CONTEXT * DEPTHS; i++) {
 			struct worker *w = worker_of(cpu, (enum context)(i / DEPTHS), i % DEPTHS);
 
 			*w = (struct worker){ .busy = 0 };
-			rng_init(&w->rng, cpu * NR_CONTEXT * DEPTHS + i + arch_ns());
+			rng_init(&w->rng, cpu * NR_CONTEXT * DEPTHS + i + first);
 		}
 	held = 0;
 	share_bytes = share;

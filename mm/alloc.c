@@ -11,6 +11,7 @@
  */
 #include "kernel/context.h"
 #include "lib/string.h"
+#include "mm/fail.h"
 #include "mm/internal.h"
 #include <anyctx/smp.h>
 
@@ -159,8 +160,11 @@ static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 
 void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 {
-	void *obj = alloc_try(s, gfp, nid);
+	void *obj;
 
+	if (fail_slab(s))
+		return NULL;
+	obj = alloc_try(s, gfp, nid);
 	for (unsigned int i = 0; !obj && i < ALLOC_TRIES; i++) {
 		bool got = reclaim();
 

@@ -224,6 +224,7 @@ static u64 shrink(struct kmem_cache *s)
 
 	defer_free_barrier();
 	on_each_cpu(flush_one_cache, s, true);
+	defer_settle(); /* a trim has slabs in its hands, which we would not find */
 	for (int nid = 0; nid < (int)num_nodes(); nid++)
 		pages += partial_trim(s, nid);
 	return pages;

@@ -51,7 +51,7 @@ u64 defer_serve(void)
 		void *obj;
 
 		flags = arch_irq_save();
-		r = local_pop(&defer_top, 0, &obj);
+		r = local_pop(&defer_top, 0, NULL, &obj);
 		if (r == LOCAL_DONE) {
 			slab_put(cache_of(obj), &obj, 1);
 			this_cpu_add64(defer_counts.served, 1);
@@ -114,6 +114,12 @@ void defer_kick_all(void)
 {
 	for (unsigned int c = 0; c < num_online_cpus(); c++)
 		irq_work_queue_on(per_cpu_ptr(defer_work, c), c);
+}
+
+void defer_settle(void)
+{
+	for (unsigned int c = 0; c < num_online_cpus(); c++)
+		irq_work_sync(per_cpu_ptr(defer_work, c));
 }
 
 /* What comes in meanwhile is no concern of the barrier's. */

@@ -26,6 +26,7 @@ void mm_quiesce(void)
 {
 	BUG_ON(!in_thread());
 	on_each_cpu(flush_here, NULL, true); /* deferred frees too */
+	defer_settle(); /* the flush may have asked for a trim, on any CPU */
 	trim_all();
 	tight_check();
 }

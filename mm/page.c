@@ -13,6 +13,7 @@
  */
 #include "kernel/panic.h"
 #include "lib/bits.h"
+#include "mm/fail.h"
 #include "mm/page_fast.h"
 #include "mm/search.h"
 #include <anyctx/smp.h>
@@ -124,6 +125,7 @@ u64 page_flush_cpu(void)
 {
 	u64 n = 0;
 
+	this_cpu_write64(page_cpu.line_given, 0);
 	for (unsigned int i = 0; i < NR_PRIVATE; i++) {
 		u64 v = this_cpu_read64(page_cpu.private[i]);
 
@@ -203,6 +205,8 @@ struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_
 
 	if (likely(page))
 		return page;
+	if (fail_page(order))
+		return NULL;
 	pfn = take_once(gfp, local ? page_home_node() : nid, order, local);
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, 0, type);
 }
@@ -219,6 +223,8 @@ struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, en
 		page = line_page(refcount, type);
 	if (page)
 		return page;
+	if (fail_page(order))
+		return NULL;
 	pfn = take_slow(gfp, local ? page_home_node() : nid, order, local);
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, refcount, type);
 }

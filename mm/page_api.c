@@ -169,7 +169,8 @@ static __always_inline void free_plain(const char *call, struct page *page, unsi
 {
 	u64 pfn = descriptor_pfn(page);
 
-	if (unlikely(pfn >= max_pfn || page->kind != block_kind(PT_BLOCK, order) || page->refcount != 1)) {
+	if (unlikely(pfn >= max_pfn || READ_ONCE(page->kind) != block_kind(PT_BLOCK, order) ||
+		     page_ref_count(page) != 1)) {
 		free_uncommon_block(call, page, order);
 		return;
 	}
@@ -187,8 +188,8 @@ static __noinline void free_line(const char *call, struct page *page)
 {
 	u64 pfn = descriptor_pfn(page);
 
-	if (unlikely(pfn >= max_pfn || page->kind != block_kind(PT_BLOCK, LINE_SHIFT) || page->refcount != 1 ||
-		     mm_tight)) {
+	if (unlikely(pfn >= max_pfn || READ_ONCE(page->kind) != block_kind(PT_BLOCK, LINE_SHIFT) ||
+		     page_ref_count(page) != 1 || mm_tight)) {
 		free_uncommon_block(call, page, LINE_SHIFT);
 		return;
 	}

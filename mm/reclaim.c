@@ -6,6 +6,7 @@
  * flush, and until free pages rise above tight_high nobody caches anything. So
  * when memory really ends, all that is free is in the free map or in a slab's
  * state word, where any call in any context reaches it.
+ * Fault injection (fail.h) has the mode go on whatever is free.
  *
  * mm_tight is a hint: those who cache look again after they have cached
  * something, and take it back if the mode has changed.
@@ -14,11 +15,12 @@
  */
 #include "kernel/context.h"
 #include "kernel/panic.h"
+#include "mm/fail.h"
 #include "mm/internal.h"
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
 
-bool mm_tight;
+volatile bool mm_tight;
 u64 tight_low, tight_high; /* pages */
 
 void reclaim_init(void)
@@ -38,10 +40,10 @@ void tight_check(void)
 {
 	s64 nr_free = (s64)nr_free_pages();
 
-	if (!mm_tight && nr_free < (s64)tight_low) {
+	if (!mm_tight && (nr_free < (s64)tight_low || fail_keep_none)) {
 		__atomic_store_n(&mm_tight, true, __ATOMIC_SEQ_CST);
 		defer_kick_all();
-	} else if (mm_tight && nr_free > (s64)tight_high) {
+	} else if (mm_tight && nr_free > (s64)tight_high && !fail_keep_none) {
 		__atomic_store_n(&mm_tight, false, __ATOMIC_SEQ_CST);
 	}
 }

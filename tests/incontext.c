@@ -60,6 +60,7 @@ static void start(void)
 
 	switch (todo.ctx) {
 	case CTX_IRQ:
+		irq_work_sync(&w); /* the last one has run, but may not have ended */
 		init_irq_work(&w, in_irq);
 		irq_work_queue_on(&w, todo.cpu);
 		break;

@@ -6,12 +6,13 @@
  * Both run with interrupts off. Where the machine has breakpoints for instructions, one
  * of them stops the function: it runs once with a step after each instruction, which is
  * written down, and then once for each of these places, at full speed up to there.
- * Elsewhere it is stepped up to there, and sweeps leave places out if it is long.
+ * Elsewhere it is stepped up to there, and sweeps leave places out if it is long. A
+ * case asks step_possible first.
  */
 #ifndef TESTS_INJECT_H
 #define TESTS_INJECT_H
 
-#include <anyctx/types.h>
+#include "tests/step.h"
 
 struct injection {
 	void (*fn)(void *); /* the one interrupted; from the same state it goes the same way */

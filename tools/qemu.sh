@@ -25,6 +25,9 @@
 #	EXTRA=""        more options for QEMU
 #	ACCEL=tcg,thread=multi
 #	QEMU=qemu-system-x86_64, ISO=build/anyctx.iso
+#	REPLAY=         "yes": one host thread, time by instructions, no disk: the same
+#	                image and settings print the same, to the last byte
+#	REPLAY_IMG=build/replay.img
 #
 #	--debug         wait for gdb before the first instruction, and start gdb on
 #	                a terminal (or with GDB_ARGS="-batch -ex ...")
@@ -37,7 +40,7 @@ debug=no
 for arg in "$@"; do
 	case $arg in
 	--debug) debug=yes ;;
-	SMP=* | MEM=* | ARGS=* | FIRMWARE=* | MACHINE=* | CPU=* | NUMA=* | TIMEOUT=* | LOG=* | EXTRA=* | ACCEL=* | QEMU=* | ISO=*)
+	SMP=* | MEM=* | ARGS=* | FIRMWARE=* | MACHINE=* | CPU=* | NUMA=* | TIMEOUT=* | LOG=* | EXTRA=* | ACCEL=* | QEMU=* | ISO=* | REPLAY=*)
 		declare "$arg" ;;
 	*)
 		sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
@@ -47,6 +50,7 @@ done
 SMP=${SMP:-4} MEM=${MEM:-512M} ARGS=${ARGS:-} FIRMWARE=${FIRMWARE:-bios} MACHINE=${MACHINE:-q35}
 CPU=${CPU:-max} NUMA=${NUMA:-} TIMEOUT=${TIMEOUT:-} LOG=${LOG:-} EXTRA=${EXTRA:-}
 ACCEL=${ACCEL:-tcg,thread=multi} QEMU=${QEMU:-qemu-system-x86_64} ISO=${ISO:-build/anyctx.iso}
+REPLAY=${REPLAY:-} REPLAY_IMG=${REPLAY_IMG:-build/replay.img}
 GDB_ARGS=${GDB_ARGS:-} GDB_PORT=${GDB_PORT:-1234}
 
 say() { echo "qemu.sh: $*" >&2; }
@@ -61,7 +65,7 @@ if [[ $SMP == *,* ]]; then
 	for n in ${SMP//,/ }; do
 		say "---- SMP=$n ----"
 		SMP=$n MEM=$MEM ARGS=$ARGS FIRMWARE=$FIRMWARE MACHINE=$MACHINE CPU=$CPU NUMA=$NUMA TIMEOUT=$TIMEOUT \
-			LOG="" EXTRA=$EXTRA ACCEL=$ACCEL QEMU=$QEMU ISO=$ISO tools/qemu.sh || {
+			LOG="" EXTRA=$EXTRA ACCEL=$ACCEL QEMU=$QEMU ISO=$ISO REPLAY=$REPLAY tools/qemu.sh || {
 			[ $? != 130 ] || exit 130
 			failed="$failed $n"
 		}
@@ -80,6 +84,7 @@ if reason=$(qemu_unfit "$version"); then
 	die "tools/setup.sh fetches a sound one (or name one: QEMU=/path/qemu-system-x86_64)"
 fi
 [ -r "$ISO" ] || die "no $ISO: make iso"
+[ -z "$REPLAY" ] || [ -r "$REPLAY_IMG" ] || die "no $REPLAY_IMG: make replay builds it"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -152,17 +157,27 @@ if [ -z "$TIMEOUT" ]; then
 	seconds=10
 	[[ " $ARGS " =~ \ seconds=([0-9]+)\  ]] && seconds=${BASH_REMATCH[1]}
 	TIMEOUT=$((120 + 4 * SMP + 3 * seconds))
+	[ -z "$REPLAY" ] || TIMEOUT=$((120 + 8 * SMP + 60 * seconds))
 	if [ $debug = yes ] || { [ $shell = yes ] && [ -t 0 ]; }; then TIMEOUT=0; fi
 fi
 LOG=${LOG:-build/logs/run-smp$SMP.log}
 mkdir -p "$(dirname "$LOG")"
 rm -f "$LOG" "$LOG.reset"
 
+# A disk answers when the host likes, and so may whoever reads the console: a replay
+# boots from memory and writes to a file.
+if [ -n "$REPLAY" ]; then
+	ACCEL=tcg,thread=single
+	boot=(-kernel "$REPLAY_IMG" -icount "shift=0,sleep=off" -seed 1 -rtc "base=2026-01-01,clock=vm")
+	console=(-serial "file:$LOG" -monitor none)
+else
+	boot=(-cdrom "$ISO")
+	console=(-chardev "stdio,id=console,mux=on,signal=on,logfile=$LOG"
+		-serial chardev:console -mon chardev=console)
+fi
 args=(-machine "$MACHINE" -cpu "$CPU" -accel "$ACCEL" -smp "$SMP" -m "$MEM"
-	"${numa[@]}" "${firmware[@]}" -cdrom "$ISO" -display none -nic none -no-reboot
-	-device "isa-debug-exit,iobase=0xf4,iosize=0x04"
-	-chardev "stdio,id=console,mux=on,signal=on,logfile=$LOG"
-	-serial chardev:console -mon chardev=console
+	"${numa[@]}" "${firmware[@]}" "${boot[@]}" -display none -nic none -no-reboot
+	-device "isa-debug-exit,iobase=0xf4,iosize=0x04" "${console[@]}"
 	-d cpu_reset -D "$LOG.reset")
 [ -z "$ARGS" ] || args+=(-fw_cfg "name=opt/anyctx/cmdline,string=${ARGS//,/,,}")
 # shellcheck disable=SC2206  # EXTRA holds words
@@ -204,6 +219,7 @@ interrupted=no
 trap interrupted=yes INT
 status=0
 timeout --foreground -k 5 "$TIMEOUT" "$QEMU" "${args[@]}" <&3 || status=$?
+[ -z "$REPLAY" ] || [ ! -r "$LOG" ] || cat "$LOG"
 [ $interrupted = no ] || { say "interrupted"; exit 130; }
 case $status in
 33) say "passed (QEMU status 33)"; exit 0 ;;

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """run-tests.py - boots the ISO on many machines and judges what each boot says.
 
-Three kinds of boot, each a line in boots() below:
+Four kinds of boot, each a line in boots() below:
 
   suite    runs the kernel's test cases; the KTAP on the console is parsed
   job      runs the main job; the figures at its end are checked
   outcome  provokes an end (a panic, a hang, ...) and checks that it is told
            apart: the exit status of tools/qemu.sh and words in the log
+  replay   the main job twice with the same seed, under a clock that counts
+           instructions: all of the console has to be the same; and once with
+           another seed, which has to differ
 
 A boot passes only if the kernel's own exit status says so AND its report is
 complete AND it booted exactly once; nothing is tried twice. The last line is
@@ -31,11 +34,12 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "logs"
+REPLAY_MARK = "\n==== next run ====\n"
 TAIL = 60  # lines of the log shown for what failed
 
 # Exit statuses of tools/qemu.sh.
@@ -47,7 +51,7 @@ STATUS_NAMES = {PASS: "passed", FAIL: "failed", PANIC: "panic", RESET: "reset or
 @dataclass
 class Boot:
     name: str
-    kind: str  # suite, job, outcome
+    kind: str  # suite, job, outcome, replay
     args: str
     timeout: int
     machine: dict = field(default_factory=dict)  # SMP, MEM, FIRMWARE, NUMA, CPU, MACHINE, QEMU; HOSTED: a command
@@ -64,13 +68,23 @@ def suite(name, timeout, args="test=*", **machine):
     return Boot("suite-" + name, "suite", args, timeout, machine)
 
 
-def job(name, timeout, seconds, nmi_floor=0, **machine):
-    return Boot("job-" + name, "job", f"seconds={seconds}", timeout, machine, nmi_floor=nmi_floor)
+def job(name, timeout, seconds, nmi_floor=0, args="", **machine):
+    return Boot("job-" + name, "job", f"seconds={seconds} {args}".strip(), timeout, machine, nmi_floor=nmi_floor)
+
+
+# The main job with failures injected: in refills, while everybody caches; and in all calls.
+FAIL_REFILLS = "fail_at_hand=0 failslab_ppm=20000 fail_page_ppm=200000 fail_seed=11"
+FAIL_ALL = "failslab_ppm=50000 fail_page_ppm=50000 fail_seed=12"
 
 
 def outcome(name, args, statuses, expect, timeout=90, **machine):
     machine.setdefault("SMP", 2)
     return Boot("outcome-" + name, "outcome", args, timeout, machine, tuple(statuses), tuple(expect))
+
+
+def replay(name, timeout, args, **machine):
+    """{seed} in the arguments stands for the seed."""
+    return Boot("replay-" + name, "replay", args, timeout, machine | {"REPLAY": "yes"})
 
 
 def boots(long):
@@ -88,6 +102,9 @@ def boots(long):
         job("smp4", 200, 10, SMP=4, nmi_floor=100_000),
         job("smp16", 300, 3, SMP=16),
         job("uefi-smp2", 200, 3, SMP=2, FIRMWARE="uefi"),
+        job("fail-refills", 200, 5, args=FAIL_REFILLS, SMP=4),
+        job("fail-all", 200, 5, args=FAIL_ALL, SMP=2),
+        replay("smp2", 150, "seconds=1 seed={seed}", SMP=2),
         outcome("unknown-argument", "no_such_word=1", [FAIL], [r"no_such_word", r"\bseconds\b", r"\btest\b"]),
         outcome("no-such-test", "test=no.such", [FAIL], [r"no\.such"]),
         outcome("lockup", "lockup=1", [PANIC], [r"(?i)(lockup|locked|stuck).*CPU ?1\b|CPU ?1\b.*(lockup|locked|stuck)",
@@ -112,6 +129,9 @@ def boots(long):
             suite("16G-smp2", 900, SMP=2, MEM="16G"),
             suite("numa4-smp8", 600, SMP=8, NUMA="0-1:256M 2-3:256M 4-5:256M 6-7:256M"),
             suite("numa-empty-middle", 500, SMP=4, NUMA="0:256M 1-2: 3:256M"),
+            replay("smp4", 400, "seconds=2 seed={seed}", SMP=4),
+            replay("smp8-fail", 400, "seconds=2 seed={seed} failslab_ppm=9999 fail_page_ppm=99999 fail_at_hand=0", SMP=8,
+                   MEM="128M"),
             job("smp4-long", 600, 120, SMP=4, nmi_floor=1_000_000),
             job("smp64", 600, 10, SMP=64),
             job("64M-smp4", 300, 30, SMP=4, MEM="64M"),
@@ -133,7 +153,10 @@ def hosted_boots(program, long):
     fast = "test=*,-printk.every_instruction"
     todo = [one(suite, "cpus2", 2, fast), one(suite, "cpus1", 1, "test=*"), one(suite, "cpus4", 4, fast)]
     todo.append(one(suite, "holes-nodes", 3, fast + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))
+    if "valgrind" in program: # it does not single-step, which the job waits for
+        return todo[:2]
     todo.append(one(job, "cpus4", 4, 3))
+    todo.append(Boot("job-hosted-fail", "job", f"seconds=3 {FAIL_REFILLS}", 300, {"SMP": 4, "HOSTED": program}))
     if long:
         todo.append(one(suite, "cpus16", 16, fast + " mem=1G"))
         todo.append(one(suite, "memless", 8, fast + " nodes=4 memless=2"))
@@ -272,8 +295,12 @@ def judge_job(boot, status, text):
     if not pages or pages[-1][0] != pages[-1][1]:
         problems.append(f"pages at boot and now: {pages[-1] if pages else 'not told'}")
     deferred = re.findall(r"(\d+) frees deferred, (\d+) served", text)
-    if not deferred or int(deferred[-1][0]) == 0 or deferred[-1][0] != deferred[-1][1]:
+    unused = "fail_" in boot.args and "fail_at_hand=0" not in boot.args  # deferral, while nobody keeps anything
+    if not deferred or (int(deferred[-1][0]) == 0 and not unused) or deferred[-1][0] != deferred[-1][1]:
         problems.append(f"frees deferred and served: {deferred[-1] if deferred else 'not told'}")
+    injected = re.findall(r"^failures injected, .*: (\d+) of", text, re.M)
+    if ("fail_" in boot.args or "failslab_" in boot.args) and (not injected or "0" in injected):
+        problems.append(f"failures injected: {injected or 'not told'}")
     rows = {}
     for cpu, rest in re.findall(r"^ *cpu +(\d+) +((?:[a-z_]+ +\d+ *)+)\r?$", text, re.M):
         rows[int(cpu)] = {name: int(n) for name, n in re.findall(r"([a-z_]+) +(\d+)", rest)}
@@ -305,7 +332,23 @@ def judge_outcome(boot, status, text):
     return verdict
 
 
-JUDGES = {"suite": judge_suite, "job": judge_job, "outcome": judge_outcome}
+def judge_replay(boot, status, text):
+    """text: three consoles, one after the other, of seeds 1, 1 and 2."""
+    verdict = Verdict()
+    first, second, other = text.split(REPLAY_MARK)
+    problems = common_problems(boot, status, first)
+    if first != second:
+        pairs = list(zip(first.splitlines(), second.splitlines()))
+        at = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
+        problems.append(f"the second run differs from line {at + 1} on: " + repr(pairs[at:at + 1]))
+    if first == other:
+        problems.append("another seed makes no difference")
+    verdict.problems = problems
+    verdict.passed, verdict.failed = int(not problems), int(bool(problems))
+    return verdict
+
+
+JUDGES = {"suite": judge_suite, "job": judge_job, "outcome": judge_outcome, "replay": judge_replay}
 
 
 # ---- running ----
@@ -323,14 +366,26 @@ def start_hosted(boot):
     return status, log.read_text(errors="replace"), ""
 
 
+def start_replay(boot):
+    """Three boots; the worst status, and their consoles with marks between."""
+    runs = [start_qemu(replace(boot, name=f"{boot.name}-{i}", args=boot.args.format(seed=seed)))
+            for i, seed in enumerate((1, 1, 2), 1)]
+    status = next((s for s, _, _ in runs if s != PASS), PASS)
+    return status, REPLAY_MARK.join(text for _, text, _ in runs), "".join(errors for _, _, errors in runs)
+
+
 def start(boot):
-    """Boots it; returns the wrapper's status and the text of log and wrapper."""
+    """Runs it; returns the wrapper's status and the text of log and wrapper."""
     if "HOSTED" in boot.machine:
         return start_hosted(boot)
+    return start_replay(boot) if boot.kind == "replay" else start_qemu(boot)
+
+
+def start_qemu(boot):
     log = LOGS / (boot.name + ".log")
     log.unlink(missing_ok=True)
     env = {k: v for k, v in os.environ.items()
-           if k not in ("SMP", "MEM", "ARGS", "FIRMWARE", "NUMA", "MACHINE", "CPU", "T", "TIMEOUT", "LOG")}
+           if k not in ("REPLAY", "SMP", "MEM", "ARGS", "FIRMWARE", "NUMA", "MACHINE", "CPU", "T", "TIMEOUT", "LOG")}
     env.update({k: str(v) for k, v in boot.machine.items()})
     env.update(ARGS=boot.args, TIMEOUT=str(boot.timeout), LOG=str(log.relative_to(ROOT)))
     process = subprocess.Popen([ROOT / "tools" / "qemu.sh"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,

@@ -12,13 +12,15 @@
 #include <arch/machine.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 /* For span_*, rseq_fixup* and stack_contains: those parts are compiled from there. */
 #include "arch/x86_64/private.h"
 
 /* Standard signals, not real-time ones: of each at most one waits, as with an NMI's
- * latch, and sending one never fails for want of memory. */
-#define SIG_IRQ SIGUSR1
-#define SIG_NMI SIGUSR2
+ * latch, and sending one never fails for want of memory. Of two that wait the host
+ * delivers the lower one first: the NMI, at the instruction that is really interrupted. */
+#define SIG_NMI SIGUSR1
+#define SIG_IRQ SIGUSR2
 
 /* In irq_pending: bit n is IPI n, the one above them the tick. */
 enum host_event { EV_TICK = NR_IPI, NR_EVENT };
@@ -56,13 +58,22 @@ void __noreturn host_die(const char *what);
 
 /* ---- signal.c ---- */
 void signals_install(void); /* for all threads, once */
-/* Block or let in interrupts and NMIs, or only interrupts, on this thread. */
+/* Block or let in interrupts and NMIs on this thread. */
 void signals_block(bool block);
-void signals_block_irq(bool block);
 /* Sleep until a signal comes, with none blocked. */
 void signals_wait(void);
 
-/* ---- irq.c: called by the handlers, with irq_off set ---- */
+/* The registers of what a handler interrupted, and back what hooks have changed. */
+void regs_read(struct regs *r, const ucontext_t *uc, bool irqs_off);
+void regs_write(const struct regs *r, ucontext_t *uc);
+
+/* ---- deliver_now.c or deliver_later.c: in the handlers, and while waiting ---- */
+void deliver_irq(ucontext_t *uc);
+void deliver_nmi(ucontext_t *uc);
+/* Is there something that no signal will come for? With signals blocked. */
+bool deliver_waits(void);
+
+/* ---- irq.c: into the kernel, with irq_off set ---- */
 void irq_serve(struct regs *r);
 void nmi_serve(struct regs *r);
 void trap_serve(struct regs *r, bool step);

@@ -101,11 +101,6 @@ void arch_send_nmi(unsigned int cpu)
 	host_kill(cpu, SIG_NMI);
 }
 
-void irq_replay(void)
-{
-	host_kill(smp_processor_id(), SIG_IRQ);
-}
-
 /* ---- waiting ---- */
 
 void cpu_relax(void)
@@ -118,16 +113,16 @@ void cpu_relax(void)
 }
 
 /*
- * Interrupts are blocked for real between the look at irq_pending and the sleep: a
- * signal that comes then ends the sleep at once. Its handler runs in signals_wait.
+ * Signals are blocked for real between the look at what waits and the sleep: one that
+ * comes then ends the sleep at once. Its handler runs in signals_wait.
  */
 void arch_idle(void)
 {
-	signals_block_irq(true);
+	signals_block(true);
 	this_cpu_write64(irq_off, 0);
-	if (!this_cpu_read64(irq_pending))
+	if (!deliver_waits())
 		signals_wait();
-	signals_block_irq(false);
+	signals_block(false);
 	arch_irq_enable();
 }
 

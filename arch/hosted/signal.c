@@ -11,13 +11,16 @@
  *	breakpoint   waits (1)      nests             nests              nests
  *	fault        waits          waits             nests              nests, on its stack
  *
+ * Interrupts and NMIs are passed on by deliver_now.c, or where that may not be by
+ * deliver_later.c.
+ *
  * (1) blocked, so that it comes when the handler has returned, with the registers of
  * what was really interrupted. irq_off is set as well, for who asks.
  * (2) as by the processor, and as there the return from a breakpoint lets it in.
  *
  * Handlers run on the stack that they interrupt; faults on one of their own.
  */
-#include <ucontext.h>
+#include <arch/paging.h>
 #include "host.h"
 #include "kernel/panic.h"
 
@@ -58,11 +61,6 @@ void signals_block(bool block)
 	mask_change(block ? SIG_BLOCK : SIG_UNBLOCK, BIT(SIG_IRQ) | BIT(SIG_NMI));
 }
 
-void signals_block_irq(bool block)
-{
-	mask_change(block ? SIG_BLOCK : SIG_UNBLOCK, BIT(SIG_IRQ));
-}
-
 void signals_wait(void)
 {
 	u64 none = 0;
@@ -72,7 +70,7 @@ void signals_wait(void)
 
 /* ---- registers ---- */
 
-static void regs_read(struct regs *r, const ucontext_t *uc, bool irqs_off)
+void regs_read(struct regs *r, const ucontext_t *uc, bool irqs_off)
 {
 	const greg_t *g = uc->uc_mcontext.gregs;
 
@@ -90,7 +88,7 @@ static void regs_read(struct regs *r, const ucontext_t *uc, bool irqs_off)
 }
 
 /* Hooks change where and how it goes on, no more. */
-static void regs_write(const struct regs *r, ucontext_t *uc)
+void regs_write(const struct regs *r, ucontext_t *uc)
 {
 	greg_t *g = uc->uc_mcontext.gregs;
 
@@ -100,54 +98,37 @@ static void regs_write(const struct regs *r, ucontext_t *uc)
 
 /* ---- handlers ---- */
 
-/*
- * With interrupts off the event stays, for whoever enables them. But the machine would
- * not have come here: an NMI may have, on top of this handler, and what it has done
- * must end a restartable sequence below. So that is seen to in any case.
- */
 static void on_irq(int sig, siginfo_t *info, void *context)
 {
-	bool irqs_off = arch_irqs_disabled();
-	struct regs r;
-
 	(void)sig;
 	if (info->si_code == SI_TIMER)
 		irq_post_here(EV_TICK);
-	regs_read(&r, context, irqs_off);
-	arch_irq_disable();
-	if (!irqs_off)
-		irq_serve(&r);
-	rseq_fixup(&r);
-	regs_write(&r, context);
-	if (!irqs_off)
-		arch_irq_enable();
+	deliver_irq(context);
 }
 
 static void on_nmi(int sig, siginfo_t *info, void *context)
 {
-	bool irqs_off = arch_irqs_disabled();
-	struct regs r;
-
 	(void)sig;
 	(void)info;
-	regs_read(&r, context, irqs_off);
-	arch_irq_disable();
-	nmi_serve(&r);
-	regs_write(&r, context);
-	if (!irqs_off)
-		arch_irq_enable();
+	deliver_nmi(context);
 }
 
+/*
+ * Single steps in what is not ours (the C library, a sanitizer's runtime) are none of
+ * the kernel's: there it would be one instruction, or not be there.
+ */
 static void on_trap(int sig, siginfo_t *info, void *context)
 {
-	bool irqs_off = arch_irqs_disabled();
+	bool irqs_off = arch_irqs_disabled(), step = info->si_code == TRAP_TRACE;
 	ucontext_t *uc = context;
 	struct regs r;
 
 	(void)sig;
 	regs_read(&r, uc, irqs_off);
+	if (step && !arch_in_kernel_image((void *)r.rip))
+		return;
 	arch_irq_disable();
-	trap_serve(&r, info->si_code == TRAP_TRACE);
+	trap_serve(&r, step);
 	regs_write(&r, uc);
 	sigdelset(&uc->uc_sigmask, SIG_NMI); /* see (2) above */
 	if (!irqs_off)

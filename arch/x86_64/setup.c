@@ -6,6 +6,7 @@
  */
 #include <arch/console.h>
 #include <arch/irq.h>
+#include "kernel/bootmark.h"
 #include "kernel/printk.h"
 #include "lib/string.h"
 #include "mm/early.h"
@@ -37,6 +38,7 @@ static void __noreturn setup_on_stack(void)
 
 void setup_early(u32 magic, u64 mbi)
 {
+	boot_mark("entry");
 	arch_console_init();
 	features_require();
 	idt_init();

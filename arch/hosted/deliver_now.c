@@ -1,0 +1,52 @@
+/*
+ * deliver_now.c - interrupts and NMIs are served where their signals arrive: at any
+ * instruction. (The other way: deliver_later.c.)
+ *
+ * Invariant: irq_off is as it was when a handler has returned, and with it clear no
+ * event is left without a signal (arch/interrupts.h). The signal of interrupts is
+ * blocked in both, so what arch_irq_enable asks for here comes after the return.
+ */
+#include "host.h"
+
+/*
+ * With interrupts off the event stays, for whoever enables them. But the machine would
+ * not have come here: an NMI may have, on top of this handler, and what it has done
+ * must end a restartable sequence below. So that is seen to in any case.
+ */
+void deliver_irq(ucontext_t *uc)
+{
+	bool irqs_off = arch_irqs_disabled();
+	struct regs r;
+
+	regs_read(&r, uc, irqs_off);
+	arch_irq_disable();
+	if (!irqs_off)
+		irq_serve(&r);
+	rseq_fixup(&r);
+	regs_write(&r, uc);
+	if (!irqs_off)
+		arch_irq_enable();
+}
+
+void deliver_nmi(ucontext_t *uc)
+{
+	bool irqs_off = arch_irqs_disabled();
+	struct regs r;
+
+	regs_read(&r, uc, irqs_off);
+	arch_irq_disable();
+	nmi_serve(&r);
+	regs_write(&r, uc);
+	if (!irqs_off)
+		arch_irq_enable();
+}
+
+void irq_replay(void)
+{
+	host_kill(smp_processor_id(), SIG_IRQ);
+}
+
+bool deliver_waits(void)
+{
+	return this_cpu_read64(irq_pending);
+}
