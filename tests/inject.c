@@ -71,7 +71,7 @@ static bool on_trap(struct regs *r, u64 dr6)
 		record(r);
 	else if (place && !--now.left)
 		nested_here(r);
-	if (!now.ran)
+	if (!now.ran || now.x->elsewhere)
 		arch_debug_undisturbed();
 	return true;
 }

@@ -19,7 +19,8 @@ struct injection {
 	void *arg;
 	void (*nested)(void *);
 	void *narg;
-	bool in_nmi; /* fn runs in an NMI */
+	bool in_nmi;    /* fn runs in an NMI */
+	bool elsewhere; /* nested does nothing on this CPU: sequences are not sent back */
 };
 
 /* fn runs uninterrupted; returns how many places there are for inject_run. */

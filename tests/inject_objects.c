@@ -147,3 +147,26 @@ static void all_used_tight(void)
 }
 
 FREE(tight_first, all_used_tight, false, "the first object into a slab that was full, interrupted")
+
+/* ---- by NMIs ---- */
+
+static void nmi_alloc(const char *name, void (*state)(void))
+{
+	sweep_nmi(name, &(struct interrupted){ .state = state, .run = call_alloc, .settle = settle_alloc });
+}
+
+static void nmi_free(const char *name, void (*state)(void))
+{
+	sweep_nmi(name, &(struct interrupted){ .state = state, .run = call_free });
+}
+
+TEST(inject, nmi_objects, "allocations and frees of objects interrupted by NMIs that allocate and free")
+{
+	nmi_alloc("magazine", in_magazine);
+	nmi_alloc("partial slab", in_chain);
+	nmi_alloc("new slab", none);
+	nmi_alloc("tight", in_chain_tight);
+	nmi_free("free", used);
+	nmi_free("free, full magazine", magazine_full);
+	nmi_free("free, tight", used_tight);
+}

@@ -287,3 +287,31 @@ TEST(inject, reclaim, "the last resort before NULL, interrupted")
 {
 	sweep(&(struct interrupted){ .state = cached, .run = call_reclaim, .stride = 11 });
 }
+
+/* ---- by NMIs ---- */
+
+static void nmi_alloc(const char *name, unsigned int k, void (*state)(void))
+{
+	order = k;
+	sweep_nmi(name, &(struct interrupted){ .state = state, .run = call_alloc, .settle = settle_alloc });
+}
+
+static void nmi_free(const char *name, unsigned int k, void (*state)(void))
+{
+	order = k;
+	sweep_nmi(name, &(struct interrupted){ .state = state, .run = call_free });
+}
+
+TEST(inject, nmi_pages, "blocks of pages taken and given back, interrupted by NMIs that allocate and free")
+{
+	nmi_alloc("order 0, private", 0, private);
+	nmi_alloc("order 0", 0, map_only);
+	nmi_alloc("order 3", 3, map_only);
+	nmi_alloc("order 6", 6, map_only);
+	nmi_alloc("order 9", 9, split_lines);
+	nmi_alloc("order 10", 10, split_lines);
+	nmi_free("free of order 0", 0, used_elsewhere);
+	nmi_free("free of order 3, tight", 3, used_tight);
+	nmi_free("free of order 9", 9, used_elsewhere);
+	nmi_free("free of order 10", 10, used_elsewhere);
+}

@@ -211,7 +211,7 @@ bool states_begin(void)
 	cursor = this_cpu_ptr(page_cpu)->cursor;
 	for (unsigned int i = 0; i < NR_PRIVATE; i++)
 		next_word[i] = this_cpu_ptr(page_cpu)->next_word[i];
-	pages_before = nr_free_pages();
+	state_others_have();
 	checks = 0;
 	return true;
 }
@@ -275,10 +275,21 @@ static bool map_adds_up(void)
 	return n == nr_free_pages();
 }
 
+/* Pages that are free, or the tests' own. */
+static u64 own_pages(void)
+{
+	u64 in_slabs = (slabs_of(same) << same->order) + (slabs_of(other) << other->order);
+
+	return nr_free_pages() + in_slabs + held_pages();
+}
+
+void state_others_have(void)
+{
+	pages_before = own_pages();
+}
+
 const char *state_unsound(void)
 {
-	u64 slabs = (slabs_of(same) << same->order) + (slabs_of(other) << other->order);
-
 	for (unsigned int i = 0; i < nr_held; i++)
 		if (!pattern_ok(held[i], pattern_size(held[i])))
 			return "contents of a block that is held";
@@ -286,7 +297,7 @@ const char *state_unsound(void)
 		return "objects of the same cache";
 	if (!objects_add_up(other))
 		return "objects of the other cache";
-	if (nr_free_pages() + slabs + held_pages() != pages_before)
+	if (own_pages() != pages_before)
 		return "count of free pages";
 	if (checks++ % MAP_EVERY == 0 && !map_adds_up())
 		return "pages in the map";

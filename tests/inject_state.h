@@ -41,6 +41,8 @@ void *let_go(void);
 /* How many objects of s are held. */
 unsigned int held_of(const struct kmem_cache *s);
 
+/* What others hold now is to stay as it is; until then nothing is. */
+void state_others_have(void);
 /* Held patterns, objects and pages all there: NULL, or what is not. */
 const char *state_unsound(void);
 

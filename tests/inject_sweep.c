@@ -1,5 +1,6 @@
 /*
- * inject_sweep.c - sweeps over the instructions of a call (inject_sweep.h).
+ * inject_sweep.c - sweeps over the instructions of a call (inject_sweep.h), by debug
+ * exceptions. By NMIs: inject_nmi.c.
  *
  * For each instruction and nested call: make the state, run the call with the nested one
  * between two instructions, and then all must be there: what the nested calls wanted,
@@ -7,22 +8,20 @@
  */
 #include "tests/inject_sweep.h"
 #include <arch/cpu.h>
-#include <arch/irq.h>
-#include "kernel/hooks.h"
 #include "kernel/panic.h"
-#include "kernel/tick.h"
 #include "mm/internal.h"
 #include "tests/inject.h"
 #include "tests/inject_state.h"
 #include "tests/test.h"
 
 #define LONG_CALL 300 /* instructions */
+#define PLACES_ELSEWHERE 50
 
 u64 nested_failed, nested_made;
 
 /* ---- nested calls ---- */
 
-static void want(bool got)
+void nested_want(bool got)
 {
 	nested_made++;
 	nested_failed += !got;
@@ -33,8 +32,8 @@ static void nested_same(void *unused)
 	void *p = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
 
 	(void)unused;
-	want(hold(kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE)));
-	want(p);
+	nested_want(hold(kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE)));
+	nested_want(p);
 	kmem_cache_free_nolock(same, p);
 }
 
@@ -43,8 +42,8 @@ static void nested_other(void *unused)
 	void *p = kmem_cache_alloc_nolock(other, 0, NUMA_NO_NODE);
 
 	(void)unused;
-	want(hold(kmem_cache_alloc_nolock(other, 0, NUMA_NO_NODE)));
-	want(p);
+	nested_want(hold(kmem_cache_alloc_nolock(other, 0, NUMA_NO_NODE)));
+	nested_want(p);
 	kfree_nolock(p);
 }
 
@@ -52,7 +51,7 @@ static void nested_pages(unsigned int order)
 {
 	struct page *page = alloc_pages_nolock(0, NUMA_NO_NODE, order);
 
-	want(page);
+	nested_want(page);
 	free_pages_nolock(page, order);
 }
 
@@ -62,7 +61,7 @@ static void nested_order0(void *unused)
 
 	(void)unused;
 	nested_pages(0);
-	want(page && hold(page_address(page)));
+	nested_want(page && hold(page_address(page)));
 }
 
 static void nested_order3(void *unused)
@@ -93,7 +92,7 @@ static void nested_many(void *unused)
 	for (unsigned int i = 0; i < ARRAY_SIZE(p); i++)
 		p[i] = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
 	for (unsigned int i = 0; i < ARRAY_SIZE(p); i++) {
-		want(p[i]);
+		nested_want(p[i]);
 		if (i % 4)
 			kmem_cache_free_nolock(same, p[i]);
 		else
@@ -121,15 +120,14 @@ const struct nested_call nested_calls[NR_NESTED] = {
 
 static u64 flags;
 
-static void point_begin(const struct interrupted *c)
+void point_begin(const struct interrupted *c)
 {
 	flags = arch_irq_save();
 	state_reset();
 	c->state();
 }
 
-/* false: something is wrong, and has been told. */
-static bool point_end(const struct interrupted *c, const char *nested, u64 at)
+bool point_end(const struct interrupted *c, const char *what, u64 at)
 {
 	u64 failed = nested_failed;
 	bool ok = !c->settle || c->settle();
@@ -140,7 +138,7 @@ static bool point_end(const struct interrupted *c, const char *nested, u64 at)
 	if (ok && !unsound && !failed)
 		return true;
 	print_symbol(where, sizeof(where), injected_rip);
-	test_fail(__FILE__, __LINE__, "%s before instruction %lu, %s: %lu nested calls failed%s%s%s", nested,
+	test_fail(__FILE__, __LINE__, "%s before instruction %lu, %s: %lu nested calls failed%s%s%s", what,
 		  at, where, failed, ok ? "" : "; the call failed", unsound ? "; wrong: " : "",
 		  unsound ? unsound : "");
 	nested_failed = 0;
@@ -171,8 +169,9 @@ static bool point(const struct interrupted *c, const struct injection *x, const 
 	return point_end(c, nested, at);
 }
 
-/* The set of all nested calls comes at every instruction; in a long call each of them
- * alone at every third, another third for the next one. */
+/* The first of the nested calls, a set of all, comes at every instruction; in a long
+ * call each of the others at every third, another third for the next one. On another
+ * CPU all of them come at so many places, others for the next one. */
 static u64 stride_of(const struct interrupted *c, unsigned int nested, u64 n)
 {
 	u64 stride = inject_stride(n);
@@ -180,30 +179,37 @@ static u64 stride_of(const struct interrupted *c, unsigned int nested, u64 n)
 	if (inject_full)
 		return 1;
 	if (c->stride)
-		stride *= c->stride;
+		return stride * c->stride;
+	if (c->elsewhere)
+		return n / PLACES_ELSEWHERE + 1;
 	return nested && n > LONG_CALL ? 3 * stride : stride;
 }
 
-void sweep(const struct interrupted *c)
+void sweep_with(const struct interrupted *c, const struct nested_call *calls, unsigned int nr_calls)
 {
-	struct injection x = { .fn = c->run, .in_nmi = c->in_nmi };
+	struct injection x = { .fn = c->run, .in_nmi = c->in_nmi, .elsewhere = c->elsewhere };
 	u64 n, points = 0, bad = 0;
 
 	nested_failed = nested_made = missed = 0;
-	REQUIRE(states_begin());
 	n = trace(c, &x);
-	for (unsigned int i = 0; i < NR_NESTED; i++) {
+	for (unsigned int i = 0; i < nr_calls; i++) {
 		u64 stride = stride_of(c, i, n);
 
-		x.nested = nested_calls[i].fn;
-		for (u64 at = 1 + i % stride; at <= n; at += stride) {
-			bad += !point(c, &x, nested_calls[i].name, at);
+		x.nested = calls[i].fn;
+		for (u64 at = 1 + i * stride / nr_calls; at <= n; at += stride) {
+			bad += !point(c, &x, calls[i].name, at);
 			points++;
 		}
 	}
-	states_end();
 	/* Another CPU that has not served its IPI is not sent one: few places may be missed. */
 	EXPECT(missed * 10 <= points);
 	test_note("%lu instructions, %lu points, %lu nested calls, %lu points failed, %lu missed", n, points,
 		  nested_made, bad, missed);
+}
+
+void sweep(const struct interrupted *c)
+{
+	REQUIRE(states_begin());
+	sweep_with(c, nested_calls, NR_NESTED);
+	states_end();
 }
