@@ -113,6 +113,7 @@ def boots(long):
         outcome("no-such-test", "test=no.such", [FAIL], [r"no\.such"]),
         outcome("lockup", "lockup=1", [PANIC], [r"(?i)(lockup|locked|stuck).*CPU ?1\b|CPU ?1\b.*(lockup|locked|stuck)",
                                                r"\w+\+0x[0-9a-f]+"], timeout=120),
+        outcome("watchdog-too-short", "watchdog=99 test=lib.*", [FAIL], [r"^error: .*watchdog.*100 to 60000"]),
         outcome("panic", "crash=panic", [PANIC], [r"(?i)panic", r"\w+\+0x[0-9a-f]+"]),
         outcome("triple-fault", "crash=triple", [RESET], []),
         outcome("hang", "crash=hang", [HANG], [], timeout=25),
