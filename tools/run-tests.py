@@ -87,6 +87,10 @@ def replay(name, timeout, args, **machine):
     return Boot("replay-" + name, "replay", args, timeout, machine | {"REPLAY": "yes"})
 
 
+# As many bytes as the kernel takes, CMDLINE_MAX - 1.
+LONGEST = "test=cmdline.* seconds=" + "0" * (2047 - len("test=cmdline.* seconds=1")) + "1"
+
+
 def boots(long):
     todo = [
         suite("smp2", 400, SMP=2),
@@ -109,6 +113,7 @@ def boots(long):
         outcome("no-such-test", "test=no.such", [FAIL], [r"no\.such"]),
         outcome("lockup", "lockup=1", [PANIC], [r"(?i)(lockup|locked|stuck).*CPU ?1\b|CPU ?1\b.*(lockup|locked|stuck)",
                                                r"\w+\+0x[0-9a-f]+"], timeout=120),
+        outcome("watchdog-too-short", "watchdog=99 test=lib.*", [FAIL], [r"^error: .*watchdog.*100 to 60000"]),
         outcome("panic", "crash=panic", [PANIC], [r"(?i)panic", r"\w+\+0x[0-9a-f]+"]),
         outcome("triple-fault", "crash=triple", [RESET], []),
         outcome("hang", "crash=hang", [HANG], [], timeout=25),
@@ -116,6 +121,9 @@ def boots(long):
         outcome("little-memory", "test=*", [FAIL, PANIC], [r"(?i)memory"], MEM="16M"),
         outcome("no-nx", "test=*", [FAIL, PANIC], [r"(?i)\bnx\b|execute"], CPU="qemu64,-nx"),
         outcome("bad-qemu", "", [NO_QEMU], [r"cmpxchg16b", r"tools/setup\.sh"], QEMU="tools/fake-qemu-7.2.sh"),
+        outcome("arguments-too-long", LONGEST + "0", [FAIL], [r"^error: the kernel arguments are longer than 2047 bytes"]),
+        outcome("arguments-longest", LONGEST, [PASS], [r"^# anyctx: result PASS"]),
+        outcome("no-qemu", "", [NO_QEMU], [r"does not run", r"tools/setup\.sh"], QEMU="tools/no-such-qemu"),
     ]
     if long:
         todo += [
