@@ -171,9 +171,17 @@ TEST(inject, free_pages_tight, "pages given back while memory is tight, interrup
 	sweep_free(5, used_tight);
 }
 
+/* Of a line all else of which is free: how far the free looks is always the same. */
+static void used_alone(void)
+{
+	state_chain(2);
+	split_lines();
+	page = alloc_pages_node(page_home_node(), GFP_NOWAIT, order);
+}
+
 TEST(inject, free_pages_large, "2, 16 and 32 words given back, interrupted")
 {
-	sweep_free(6, used_elsewhere);
+	sweep_free(6, used_alone);
 	sweep_free(9, used_elsewhere);
 	sweep_free(10, used_elsewhere);
 }
