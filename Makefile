@@ -167,10 +167,12 @@ soak: setup
 
 test: setup
 	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
+	$(Q)$(PYTHON) tools/test-judge.py
 	$(Q)$(PYTHON) tools/run-tests.py
 
 test-long: setup
 	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
+	$(Q)$(PYTHON) tools/test-judge.py
 	$(Q)$(PYTHON) tools/run-tests.py --long
 
 # Instructions an operation, exact; BENCH= names the boots, OUT= the result.
