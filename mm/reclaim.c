@@ -80,7 +80,7 @@ struct asked {
 };
 static DEFINE_PER_CPU(struct asked, asked);
 
-#define ASK_POLLS 1000000 /* for an answer, at most */
+#define ASK_POLLS 20000000 /* for an answer, at most: an emulated CPU may be put aside for long */
 
 static bool cpu_holds(unsigned int cpu)
 {
