@@ -2,8 +2,8 @@
  * watchdog.c - finds a CPU that is locked up with interrupts off.
  *
  * In NMIs, SAMPLES times a period, each CPU looks whether its tick count has
- * moved. It is locked up if it has not for NEEDED samples in a row, all of which
- * found interrupts off, over NEEDED parts of a period; the rest of the period is
+ * moved. It is locked up if it has not since a sample NEEDED samples ago, all of
+ * which found interrupts off, over NEEDED parts of a period; the rest of the period is
  * for NMIs that come late. Time alone would not do: an emulated CPU may be put
  * aside by its host for longer than a period, but then it takes no samples either.
  * And where interrupts were on the tick is only late.
@@ -32,6 +32,7 @@
 #define RING 8
 #define LEAST_HZ 20 /* the PIT cannot be slower */
 #define LEAST_MS 100
+#define NO_TICKS (~0UL) /* no tick count: interrupts were on */
 
 s64 watchdog_ms = 2000, lockup_panic = 1;
 KPARAM_INT(watchdog_ms, "watchdog", 0, 60000,
@@ -46,8 +47,8 @@ struct sample {
 struct watch {
 	u64 busy;
 	u64 last_ns;          /* when the last sample was due */
-	u64 ticks, since_ns;  /* the tick count that stands still, since when */
-	u64 stuck;            /* samples that found it so, with interrupts off */
+	u64 ticks, since_ns;  /* the tick count that stands still, interrupts off; since when */
+	u64 stuck;            /* samples after that one that found it so */
 	u64 reported;
 	u64 next;             /* slot of the ring */
 	struct sample *ring[RING];
@@ -129,7 +130,7 @@ static void check(struct watch *w, struct regs *r, u64 now)
 	w->last_ns = now - w->last_ns < 2 * step ? w->last_ns + step : now;
 	keep_sample(w, r, now, ticks);
 	if (ticks != w->ticks || r->rflags & RFLAGS_IF) {
-		begin_anew(w, ticks, now);
+		begin_anew(w, r->rflags & RFLAGS_IF ? NO_TICKS : ticks, now);
 		return;
 	}
 	w->stuck++;
