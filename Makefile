@@ -43,6 +43,13 @@ LDFLAGS += $(shell $(LD) --help 2>/dev/null | grep -q no-warn-rwx-segments && ec
 # The string functions must not be compiled into calls to themselves.
 CFLAGS_lib/string.o := -fno-tree-loop-distribute-patterns
 
+# ---- COVERAGE=yes: mm/ counts how often each line runs, by locked instructions, as NMIs
+# nest in everything. Less optimized, so that lines stay apart; in a BUILD of its own.
+COVERAGE :=
+COVERAGE_GCC := -O1 -fprofile-arcs -ftest-coverage -fprofile-update=atomic
+COVERAGE_CFLAGS := $(if $(COVERAGE),$(COVERAGE_GCC) -fprofile-info-section=gcov_info)
+in_mm = $(if $(filter mm/%,$(1)),$(2))
+
 # ---- what there is to build
 C_SRCS := $(sort $(foreach d,arch/x86_64 kernel mm lib tests bench,$(wildcard $(d)/*.c)))
 ASM_SRCS := $(sort $(wildcard boot/*.asm arch/x86_64/*.asm))
@@ -57,7 +64,7 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso run replay soak test test-long bench bench-compare bench-linux debug lint clean help check-tools setup
+.PHONY: all iso run replay soak coverage test test-long bench bench-compare bench-linux debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
 
@@ -67,7 +74,7 @@ FORCE:
 stamp = @mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' > $@
 CC_VERSION := $(shell $(CC) --version 2>/dev/null | head -n 1)
 $(BUILD)/flags.c: FORCE
-	$(call stamp,$(CC) $(CC_VERSION) $(CFLAGS))
+	$(call stamp,$(CC) $(CC_VERSION) $(CFLAGS) $(COVERAGE_CFLAGS))
 $(BUILD)/flags.asm: FORCE
 	$(call stamp,$(NASM) $(ASFLAGS))
 $(BUILD)/flags.ld: FORCE
@@ -82,7 +89,7 @@ $(BUILD)/tools.ok: tools/setup.sh
 $(BUILD)/%.o: %.c $(BUILD)/flags.c | $(BUILD)/tools.ok
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) $(CFLAGS_$*.o) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(CFLAGS_$*.o) $(call in_mm,$*,$(COVERAGE_CFLAGS)) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
 
 $(BUILD)/%.asm.o: %.asm $(BUILD)/flags.asm | $(BUILD)/tools.ok
 	@mkdir -p $(@D)
@@ -147,6 +154,11 @@ replay: setup
 	$(Q)$(MAKE) --no-print-directory $(REPLAY_IMG)
 	$(Q)REPLAY=yes ARGS="$(if $(T),test=$(T),seconds=1 seed=$(SEED)) $(ARGS)" tools/qemu.sh
 
+# Which lines of mm/ run, in the kernel and as a process together.
+coverage: setup
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=yes iso hosted
+	$(Q)GCOV='$(CROSS)gcov' $(PYTHON) tools/coverage.py --build $(BUILD)/coverage
+
 # HOURS of the job on machines by chance, with failures injected; SOAK_ARGS: tools/soak.py.
 HOURS ?= 1
 soak: setup
@@ -155,10 +167,12 @@ soak: setup
 
 test: setup
 	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
+	$(Q)$(PYTHON) tools/test-judge.py
 	$(Q)$(PYTHON) tools/run-tests.py
 
 test-long: setup
 	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
+	$(Q)$(PYTHON) tools/test-judge.py
 	$(Q)$(PYTHON) tools/run-tests.py --long
 
 # Instructions an operation, exact; BENCH= names the boots, OUT= the result.
@@ -193,6 +207,7 @@ help:
 	'make replay SEED=7  the job under a clock that counts instructions: same seed,' \
 	'                same output, to the last byte' \
 	'make soak HOURS=0.5  the job by turns on many machines, with failures injected' \
+	'make coverage   which lines of mm/ run; a table, and build/coverage/html' \
 	'make iso        build/anyctx.iso, which BIOS and UEFI boot' \
 	'make bench      count the instructions of each operation; results in build/bench' \
 	'make bench-linux  the same operations in Linux; STORM=1: its allocator under NMIs' \

@@ -97,8 +97,9 @@ boot_entry64:
 section .text
 enter_high:
 	mov rsp, boot_stack_top
-	xor ebp, ebp            ; the end of every backtrace
-	call setup_early        ; (magic, boot information); does not return
+	xor ebp, ebp            ; the end of every backtrace, and a return address 0
+	push rbp
+	jmp setup_early         ; (magic, boot information); does not return
 
 ; void switch_stack(void *top, void (*fn)(void)): go on in fn on another stack,
 ; for good.
@@ -106,8 +107,8 @@ global switch_stack
 switch_stack:
 	mov rsp, rdi
 	xor ebp, ebp
-	call rsi
-	ud2
+	push rbp
+	jmp rsi
 
 section .boot.data progbits alloc noexec write align=4096
 ; The first 4 GiB at 0 and at DIRECT_MAP_BASE (slot 273), the first GiB at

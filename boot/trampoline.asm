@@ -68,8 +68,9 @@ ap_high:
 	test rax, rax
 	jz .late
 	mov rsp, rax
-	xor ebp, ebp            ; the end of every backtrace
-	call ap_main            ; does not return
+	xor ebp, ebp            ; the end of every backtrace, and a return address 0
+	push rbp
+	jmp ap_main             ; does not return
 .late:
 	hlt
 	jmp .late

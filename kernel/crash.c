@@ -23,16 +23,20 @@ static void crash_panic(void)
 	panic("as asked for by crash=panic");
 }
 
-static void panic_here(void *unused)
+static void panic_here(void *arrived)
 {
-	(void)unused;
+	__atomic_fetch_add((unsigned int *)arrived, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n((unsigned int *)arrived, __ATOMIC_ACQUIRE) < num_online_cpus())
+		cpu_relax();
 	panic("as asked for by crash=everywhere");
 }
 
-/* All CPUs at once: one may report, and only one. */
+/* All CPUs at once, when the last has come: one may report, and only one. */
 static void crash_everywhere(void)
 {
-	on_each_cpu_thread(panic_here, NULL);
+	static unsigned int arrived;
+
+	on_each_cpu_thread(panic_here, &arrived);
 }
 
 static void crash_deadlock(void)

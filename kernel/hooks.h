@@ -25,7 +25,4 @@ void cpu_thread_wait(unsigned int cpu);
 /* fn(arg) in thread context on all CPUs, with this one; returns when all have. */
 void on_each_cpu_thread(void (*fn)(void *), void *arg);
 
-/* The tick rate in force on all CPUs (Hz), and changing it. Thread context. */
-void tick_set_hz(unsigned int hz);
-
 #endif

@@ -17,6 +17,7 @@
 #include <arch/irq.h>
 #include "kernel/context.h"
 #include "kernel/panic.h"
+#include "kernel/printk.h"
 #include "kernel/smp.h"
 
 #define PENDING 1u
@@ -25,7 +26,7 @@
 static DEFINE_PER_CPU(struct llist_head, work_list);
 static bool can_send;
 
-bool irq_work_queue_on(struct irq_work *w, unsigned int cpu)
+static bool queue(struct irq_work *w, unsigned int cpu)
 {
 	if (__atomic_fetch_or(&w->state, PENDING, __ATOMIC_SEQ_CST) & PENDING)
 		return false;
@@ -34,9 +35,19 @@ bool irq_work_queue_on(struct irq_work *w, unsigned int cpu)
 	return true;
 }
 
+bool irq_work_queue_on(struct irq_work *w, unsigned int cpu)
+{
+	if (unlikely(cpu >= num_online_cpus())) {
+		printk("irq_work_queue_on: there is no CPU %u, CPUs are 0 to %u; not queued\n", cpu,
+		       num_online_cpus() - 1);
+		return false;
+	}
+	return queue(w, cpu);
+}
+
 bool irq_work_queue(struct irq_work *w)
 {
-	return irq_work_queue_on(w, smp_processor_id());
+	return queue(w, smp_processor_id()); /* also of a CPU that is not online yet */
 }
 
 static void run_one(struct irq_work *w)

@@ -27,11 +27,6 @@ static u64 stopped;        /* bit for each CPU that has stopped */
 static bool mm_usable;
 static DEFINE_PER_CPU(u64, stopped_at);
 
-bool panicking(void)
-{
-	return __atomic_load_n(&owner, __ATOMIC_RELAXED) != 0;
-}
-
 void panic_mm_is_up(void)
 {
 	mm_usable = true;
@@ -119,12 +114,14 @@ void print_backtrace(u64 pc, u64 rbp)
 
 void print_regs(const struct regs *r)
 {
-	char symbol[SYMBOL_SIZE];
+	char symbol[SYMBOL_SIZE], trap[48] = "";
 
 	print_symbol(symbol, sizeof(symbol), r->rip);
+	if (r->vector != NO_VECTOR)
+		snprintf(trap, sizeof(trap), " vector %lu error %lx", r->vector, r->error);
 	printk("rip %016lx %s\n"
-	       "rsp %016lx rbp %016lx rflags %lx cs %lx ss %lx vector %lu error %lx\n",
-	       r->rip, symbol, r->rsp, r->rbp, r->rflags, r->cs, r->ss, r->vector, r->error);
+	       "rsp %016lx rbp %016lx rflags %lx cs %lx ss %lx%s\n",
+	       r->rip, symbol, r->rsp, r->rbp, r->rflags, r->cs, r->ss, trap);
 	printk("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n"
 	       "rsi %016lx rdi %016lx r8  %016lx r9  %016lx\n",
 	       r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->r8, r->r9);
@@ -172,17 +169,16 @@ static void claim(const char *message, u64 pc)
 	depth = 1;
 }
 
-static void __noreturn die(const struct regs *r, const char *message, u64 pc, u64 rbp)
+static void __noreturn die(const struct regs *r, const char *message)
 {
 	arch_irq_disable();
-	claim(message, pc);
+	claim(message, r->rip);
 	stop_others();
 	printk_panic_mode();
 	printk("\nPANIC on CPU %u in %s context: %s\n", smp_processor_id(),
 	       context_name(current_context()), message);
-	if (r)
-		print_regs(r);
-	print_backtrace(pc, rbp);
+	print_regs(r);
+	print_backtrace(r->rip, r->rbp);
 	print_others();
 	if (mm_usable)
 		mm_print_meminfo();
@@ -192,14 +188,21 @@ static void __noreturn die(const struct regs *r, const char *message, u64 pc, u6
 
 void panic(const char *fmt, ...)
 {
+	const u64 *frame = __builtin_frame_address(0);
 	char message[384];
+	struct regs r;
 	va_list ap;
 
+	arch_regs_capture(&r);
+	r.rip = frame[1];
+	r.rbp = frame[0];
+	r.rsp = (u64)&frame[2];
+	if (arch_irqs_disabled())
+		r.rflags &= ~RFLAGS_IF;
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	die(NULL, message, (u64)__builtin_return_address(0),
-	    *(const u64 *)__builtin_frame_address(0));
+	die(&r, message);
 }
 
 void panic_regs(struct regs *r, const char *fmt, ...)
@@ -210,7 +213,7 @@ void panic_regs(struct regs *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	die(r, message, r->rip, r->rbp);
+	die(r, message);
 }
 
 static const char *exception_name(u64 vector)

@@ -7,9 +7,9 @@
 
 #include <arch/cpu.h>
 
+/* The registers told are the caller's, but for those that a call may change; or *r. */
 void __noreturn panic(const char *fmt, ...) __printf(1, 2);
 void __noreturn panic_regs(struct regs *r, const char *fmt, ...) __printf(2, 3);
-bool panicking(void);
 /* The regular end: all lines out, then leave with status (arch/machine.h), unless
  * another CPU is in its panic. Thread context. */
 void __noreturn kernel_exit(int status);

@@ -14,8 +14,8 @@
  * the owner goes on, and drains them; panic mode steps over it.
  *
  * A record is written out by one call, so no record is torn; the records of one
- * printk are neighbours. A full ring drops the text and counts it; a thread
- * first helps to empty the ring, for a bounded time.
+ * printk are neighbours. A full ring drops the text and counts it, and a line says
+ * how many; a thread first helps to empty the ring, for a bounded time.
  */
 #include "kernel/printk.h"
 #include <anyctx/irq_work.h>
@@ -27,6 +27,7 @@
 #define SLOTS 512
 #define TEXT 246
 #define PRINTK_MAX (3 * TEXT + 1)
+#define ROUNDS 64
 #define FULL_TRIES 2000000
 #define FLUSH_TRIES 100000000
 
@@ -80,16 +81,21 @@ static void output(const char *text, size_t len)
 	WRITE_ONCE(in_line, false);
 }
 
-static void tell_dropped(void)
+static bool drops_to_tell(void)
+{
+	return __atomic_load_n(&dropped, __ATOMIC_RELAXED) != READ_ONCE(dropped_told);
+}
+
+/* As the holder of `writer`, or in panic mode. */
+static void tell_dropped(void (*write)(const char *text, size_t len))
 {
 	char buf[64];
 	u64 d = __atomic_load_n(&dropped, __ATOMIC_RELAXED);
 
 	if (d == dropped_told)
 		return;
-	arch_console_write(buf, (size_t)snprintf(buf, sizeof(buf), "printk: %lu lines dropped\n",
-						 d - dropped_told));
-	dropped_told = d;
+	write(buf, (size_t)snprintf(buf, sizeof(buf), "printk: %lu lines dropped\n", d - dropped_told));
+	WRITE_ONCE(dropped_told, d);
 }
 
 /* As the holder of `writer`: at most a ring full; true if there may be more. */
@@ -114,19 +120,26 @@ static bool take_writer(void)
 					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
+/* Another context has published or dropped since the writer looked, and found `writer` taken. */
+static bool look_again(void)
+{
+	return !READ_ONCE(panic_writer) &&
+	       (published(__atomic_load_n(&tail, __ATOMIC_RELAXED)) || drops_to_tell());
+}
+
 static void drain(void)
 {
+	unsigned int rounds = 0;
 	bool more;
 
 	do {
 		if (!take_writer())
 			return;
-		more = write_out();
-		tell_dropped();
-		/* A full barrier between this store and the look at the next slot. */
+		more = write_out() || ++rounds == ROUNDS;
+		tell_dropped(output);
+		/* A full barrier between this store and the look at slot and count. */
 		__atomic_store_n(&writer, 0, __ATOMIC_SEQ_CST);
-	} while (!more && published(__atomic_load_n(&tail, __ATOMIC_RELAXED)) &&
-		 !READ_ONCE(panic_writer));
+	} while (!more && look_again());
 	if (more) /* others print without end: they may not keep this context here */
 		irq_work_queue(&later);
 }
@@ -158,7 +171,7 @@ static void put_records(const char *text, size_t len)
 	if (!n)
 		return;
 	if (!reserve_or_help(n, &pos)) {
-		__atomic_fetch_add(&dropped, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&dropped, 1, __ATOMIC_SEQ_CST);
 		return;
 	}
 	for (u64 i = 0; i < n; i++, text += TEXT, len -= TEXT) {
@@ -199,8 +212,8 @@ void printk(const char *fmt, ...)
 void printk_flush(void)
 {
 	for (unsigned int i = 0; i < FLUSH_TRIES; i++) {
-		if (__atomic_load_n(&tail, __ATOMIC_ACQUIRE) ==
-		    __atomic_load_n(&head, __ATOMIC_RELAXED))
+		if (__atomic_load_n(&tail, __ATOMIC_ACQUIRE) == __atomic_load_n(&head, __ATOMIC_RELAXED) &&
+		    !drops_to_tell())
 			return;
 		drain();
 		cpu_relax();
@@ -221,7 +234,7 @@ void printk_panic_mode(void)
 	for (; tail != head; tail++)
 		if (published(tail))
 			arch_console_write(slot_of(tail)->text, slot_of(tail)->len);
-	tell_dropped();
+	tell_dropped(arch_console_write);
 }
 
 void printk_set_tap(printk_tap_t fn)

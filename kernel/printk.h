@@ -11,7 +11,8 @@
 
 void printk(const char *fmt, ...) __printf(1, 2);
 void vprintk(const char *fmt, va_list ap);
-/* Write out all that is in the ring (waits for the other writer); thread context. */
+/* Write out all that is in the ring, and how many lines were dropped (waits for the
+ * other writer); thread context. */
 void printk_flush(void);
 /* From now on lines bypass ring and locks: for panic. */
 void printk_panic_mode(void);

@@ -166,10 +166,19 @@ static char *split(char *line)
 	return space;
 }
 
+static void cut_trailing_blanks(char *line)
+{
+	size_t n = strlen(line);
+
+	while (n && line[n - 1] == ' ')
+		line[--n] = 0;
+}
+
 static void obey(char *line)
 {
 	char *arg;
 
+	cut_trailing_blanks(line);
 	while (*line == ' ')
 		line++;
 	arg = split(line);

@@ -9,7 +9,6 @@
 #include <anyctx/smp.h>
 #include <arch/irq.h>
 #include "kernel/cmdline.h"
-#include "kernel/hooks.h"
 #include "kernel/nmi_source.h"
 
 #define FULL_HZ 1000

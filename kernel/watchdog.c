@@ -3,9 +3,10 @@
  *
  * In NMIs, SAMPLES times a period, each CPU looks whether its tick count has
  * moved. It is locked up if it has not for NEEDED samples in a row, all of which
- * found interrupts off, over most of a period. Time alone would not do: an
- * emulated CPU may be put aside by its host for longer than a period, but then it
- * takes no samples either. And where interrupts were on the tick is only late.
+ * found interrupts off, over NEEDED parts of a period; the rest of the period is
+ * for NMIs that come late. Time alone would not do: an emulated CPU may be put
+ * aside by its host for longer than a period, but then it takes no samples either.
+ * And where interrupts were on the tick is only late.
  *
  * Each sample is a record from kmalloc_nolock, kept in a ring of its CPU and
  * freed by kfree_nolock when the next lap replaces it; a report prints them.
@@ -26,13 +27,15 @@
 #include "kernel/tick.h"
 
 #define SAMPLES 10
-#define NEEDED 8
+#define NEEDED 6
+#define NMIS 4 /* to each sample, so that it comes when it is due */
 #define RING 8
 #define LEAST_HZ 20 /* the PIT cannot be slower */
+#define LEAST_MS 100
 
 s64 watchdog_ms = 2000, lockup_panic = 1;
 KPARAM_INT(watchdog_ms, "watchdog", 0, 60000,
-	   "ms without a timer interrupt until a CPU counts as locked up; 0: never");
+	   "ms without a timer interrupt until a CPU counts as locked up, 100 or more; 0: never");
 KPARAM_INT(lockup_panic, "lockup_panic", 0, 1, "1: a locked-up CPU is a panic");
 
 struct sample {
@@ -42,7 +45,7 @@ struct sample {
 
 struct watch {
 	u64 busy;
-	u64 last_ns;          /* of the last sample */
+	u64 last_ns;          /* when the last sample was due */
 	u64 ticks, since_ns;  /* the tick count that stands still, since when */
 	u64 stuck;            /* samples that found it so, with interrupts off */
 	u64 reported;
@@ -118,11 +121,12 @@ static void begin_anew(struct watch *w, u64 ticks, u64 now)
 
 static void check(struct watch *w, struct regs *r, u64 now)
 {
-	u64 ticks = tick_number(smp_processor_id()), period = period_ns();
+	u64 ticks = tick_number(smp_processor_id()), period = period_ns(), step = period / SAMPLES;
 
-	if (now - w->last_ns < period / SAMPLES)
+	if (now - w->last_ns < step)
 		return;
-	w->last_ns = now;
+	/* One late NMI does not put off all that follow; what was missed is missed. */
+	w->last_ns = now - w->last_ns < 2 * step ? w->last_ns + step : now;
 	keep_sample(w, r, now, ticks);
 	if (ticks != w->ticks || r->rflags & RFLAGS_IF) {
 		begin_anew(w, ticks, now);
@@ -146,11 +150,6 @@ void watchdog_nmi(struct regs *r)
 	w->busy = 0;
 }
 
-void watchdog_touch(void)
-{
-	WRITE_ONCE(this_cpu_ptr(watch)->stuck, 0);
-}
-
 bool watchdog_paused(void)
 {
 	return READ_ONCE(paused);
@@ -172,7 +171,7 @@ static void forget(void)
 
 static unsigned int nmi_hz(void)
 {
-	unsigned int hz = watchdog_ms ? (unsigned int)(2000 * SAMPLES / watchdog_ms) : 0;
+	unsigned int hz = watchdog_ms ? (unsigned int)(1000 * NMIS * SAMPLES / watchdog_ms) : 0;
 
 	return hz < LEAST_HZ ? LEAST_HZ : hz;
 }
@@ -198,6 +197,11 @@ void watchdog_pause(bool pause)
 
 bool watchdog_init(void)
 {
+	if (watchdog_ms && watchdog_ms < LEAST_MS) {
+		printk("error: kernel argument 'watchdog': %ld is neither 0 nor within %d to 60000\n", watchdog_ms,
+		       LEAST_MS);
+		return false;
+	}
 	if (!nmi_source_init())
 		return false;
 	watchdog_pause(false);

@@ -7,7 +7,8 @@
 #include <anyctx/percpu.h>
 #include <arch/cpu.h>
 
-/* Choose the source of NMIs and start. CPU 0, ticks running; false: bad nmi_source=. */
+/* Choose the source of NMIs and start. CPU 0, ticks running; false: bad
+ * nmi_source= or watchdog=, which it has told. */
 bool watchdog_init(void);
 /*
  * true: no more samples or checks, its NMIs stop (not those that others ask for),
@@ -16,8 +17,6 @@ bool watchdog_init(void);
  */
 void watchdog_pause(bool pause);
 bool watchdog_paused(void);
-/* This CPU knows that it will not tick for a while: begin its period anew. */
-void watchdog_touch(void);
 /* In every NMI. */
 void watchdog_nmi(struct regs *r);
 

@@ -420,8 +420,3 @@ void ops_count(unsigned int cpu, enum context c, struct op_counts *sum)
 			sum->nulls[i] += READ_ONCE(n->nulls[i]);
 	}
 }
-
-u64 ops_held(void)
-{
-	return __atomic_load_n(&held, __ATOMIC_RELAXED);
-}

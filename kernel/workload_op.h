@@ -31,8 +31,7 @@ void ops_drain(void);
 /* false: reported. */
 bool ops_end(void);
 
-/* Any context: add what context c of a CPU has counted to *sum; bytes held now. */
+/* Any context: add what context c of a CPU has counted to *sum. */
 void ops_count(unsigned int cpu, enum context c, struct op_counts *sum);
-u64 ops_held(void);
 
 #endif

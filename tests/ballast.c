@@ -1,5 +1,5 @@
 /*
- * ballast.c - memory put aside (ballast.h): blocks of order 10, each with the address
+ * ballast.c - memory put aside (ballast.h): blocks of pages, each with the address
  * of the next in its first word.
  */
 #include "tests/ballast.h"
@@ -10,18 +10,30 @@
 
 static void **first;
 
+static bool take_one(gfp_t gfp, unsigned int order)
+{
+	struct page *page = alloc_pages(gfp, order);
+	void **block;
+
+	if (!page)
+		return false;
+	block = page_address(page);
+	*block = first;
+	first = block;
+	return true;
+}
+
 void ballast_take(u64 pages)
 {
-	while (nr_free_pages() > pages) {
-		struct page *page = alloc_pages(GFP_NOWAIT, MAX_ORDER);
-		void **block;
+	while (nr_free_pages() > pages && take_one(GFP_NOWAIT, MAX_ORDER))
+		;
+}
 
-		if (!page)
-			return;
-		block = page_address(page);
-		*block = first;
-		first = block;
-	}
+void ballast_take_all(void)
+{
+	for (unsigned int order = NR_ORDERS; order--;)
+		while (take_one(GFP_KERNEL, order))
+			;
 }
 
 void ballast_take_most(void)
@@ -35,6 +47,6 @@ void ballast_give(void)
 		void **block = first;
 
 		first = *block;
-		free_pages(virt_to_page(block), MAX_ORDER);
+		kfree(block);
 	}
 }

@@ -15,6 +15,7 @@
 #include "kernel/tick.h"
 #include "lib/string.h"
 #include "tests/entry_state.h"
+#include "tests/exact.h"
 #include "tests/test.h"
 
 #define MAX_TEXT 8192    /* of entry text */
@@ -94,21 +95,6 @@ static bool sweep_trap(struct regs *r, u64 dr6)
 	return true;
 }
 
-/* Does one timer tick pass for one instruction? Then the clock repeats exactly. */
-static bool exact_counts(void)
-{
-	u64 seen[3], flags = arch_irq_save();
-
-	for (unsigned int i = 0; i < 3; i++) {
-		u64 t = arch_rdtsc();
-
-		__asm__ volatile(".rept 1000\n\tnop\n\t.endr");
-		seen[i] = arch_rdtsc() - t;
-	}
-	arch_irq_restore(flags);
-	return seen[0] == seen[1] && seen[1] == seen[2] && seen[0] < 1100;
-}
-
 static void sweep_begin(enum action a)
 {
 	memset(hit, 0, sizeof(hit));
@@ -186,7 +172,7 @@ static void watch_stack(enum payload p)
 
 static void sweep(enum payload p, enum action a)
 {
-	bool exact = exact_counts();
+	bool exact = clock_is_exact();
 
 	sweep_begin(a);
 	if (p == PAYLOAD_DEBUG)
@@ -297,7 +283,7 @@ static void sweep_second(bool exact)
 
 TEST(entry_sweep, nmi_exit, "a second NMI at every instruction of the first one's way out")
 {
-	bool exact = exact_counts();
+	bool exact = clock_is_exact();
 
 	sweep_begin(ACT_STEP | ACT_FAULT);
 	set_nmi_hook(sweep_nmi);

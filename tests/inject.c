@@ -16,8 +16,8 @@
 #define SLOT 0 /* of the debug registers */
 #define STEPPED_PLACES 100 /* of a sweep, without breakpoints */
 
-static s64 inject_full;
-KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, however long it takes");
+s64 inject_full;
+KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, with everything");
 
 u64 injected_rip;
 
@@ -71,7 +71,7 @@ static bool on_trap(struct regs *r, u64 dr6)
 		record(r);
 	else if (place && !--now.left)
 		nested_here(r);
-	if (!now.ran)
+	if (!now.ran || now.x->elsewhere)
 		arch_debug_undisturbed();
 	return true;
 }

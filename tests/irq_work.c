@@ -6,7 +6,10 @@
 #include <arch/time.h>
 #include "kernel/context.h"
 #include "kernel/hooks.h"
+#include "kernel/printk.h"
 #include "kernel/smp.h"
+#include "lib/string.h"
+#include "tests/incontext.h"
 #include "tests/step.h"
 #include "tests/test.h"
 
@@ -83,6 +86,45 @@ TEST(irq_work, pending_once, "work that waits is not queued twice; work that has
 	EXPECT_EQ(runs, 2);
 }
 
+/* ---- no such CPU ---- */
+static struct irq_work astray;
+static volatile u64 told;
+
+static bool count_told(const char *text, size_t len)
+{
+	static const char words[] = "irq_work_queue_on: there is no CPU ";
+	bool ours = len >= sizeof(words) && !strncmp(text, words, sizeof(words) - 1);
+
+	if (ours)
+		told++;
+	return ours;
+}
+
+static void queue_astray(void *arg)
+{
+	if (irq_work_queue_on(&astray, *(const unsigned int *)arg))
+		bad++;
+}
+
+TEST(irq_work, no_such_cpu, "a CPU that there is not is reported, in every context, and nothing is queued")
+{
+	unsigned int numbers[] = { num_online_cpus(), NR_CPUS, NR_CPUS + 1, 1u << 31, ~0u };
+
+	init_irq_work(&astray, count_run);
+	runs = bad = told = 0;
+	printk_set_tap(count_told);
+	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++)
+		for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++)
+			run_in((enum context)ctx, 0, queue_astray, &numbers[i]);
+	printk_set_tap(NULL);
+	EXPECT_EQ(told, NR_CONTEXT * ARRAY_SIZE(numbers));
+	EXPECT_EQ(bad, 0);
+	EXPECT_EQ(astray.state, 0);
+	EXPECT(irq_work_queue(&astray));
+	EXPECT(wait_runs(1));
+	EXPECT(settled(&astray));
+}
+
 /* ---- from NMI, and at every instruction ---- */
 #define NMI_WORKS 200
 static struct irq_work nmi_works[NMI_WORKS];
@@ -141,8 +183,11 @@ static void queue_outer(void *arg)
 TEST(irq_work, every_instruction,
      "queuing two works at every instruction of queuing and serving: each true return is one run")
 {
-	u64 flags = arch_irq_save(), points;
+	u64 flags, points;
 
+	if (!step_possible())
+		return;
+	flags = arch_irq_save();
 	init_irq_work(&outer, count_run);
 	init_irq_work(&inner, count_run);
 	runs = inner_queued = outer_queued = 0;

@@ -12,7 +12,7 @@ QEMU_KNOWN_BAD=""  # later versions found bad, as shell patterns: "9.9.* 10.7.1"
 
 # The version of a QEMU binary, "10.0.2"; nothing if it does not run.
 qemu_version() {
-	"$1" --version 2>/dev/null | sed -n 's/.*version \([0-9][0-9.]*\).*/\1/p' | head -n 1
+	{ "$1" --version 2>/dev/null || true; } | sed -n 's/.*version \([0-9][0-9.]*\).*/\1/p' | head -n 1
 }
 
 # qemu_unfit VERSION: says why it is unfit and returns 0, or returns 1.

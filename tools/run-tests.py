@@ -12,7 +12,8 @@ Four kinds of boot, each a line in boots() below:
            another seed, which has to differ
 
 A boot passes only if the kernel's own exit status says so AND its report is
-complete AND it booted exactly once; nothing is tried twice. The last line is
+complete AND it booted exactly once; nothing is tried twice. tools/test-judge.py
+tests the judges. The last line is
 "N passed, N failed", counting cases, jobs and outcomes; the status is 0 only if
 none failed. Logs stay in build/logs/.
 
@@ -87,6 +88,10 @@ def replay(name, timeout, args, **machine):
     return Boot("replay-" + name, "replay", args, timeout, machine | {"REPLAY": "yes"})
 
 
+# As many bytes as the kernel takes, CMDLINE_MAX - 1.
+LONGEST = "test=cmdline.* seconds=" + "0" * (2047 - len("test=cmdline.* seconds=1")) + "1"
+
+
 def boots(long):
     todo = [
         suite("smp2", 400, SMP=2),
@@ -109,12 +114,19 @@ def boots(long):
         outcome("no-such-test", "test=no.such", [FAIL], [r"no\.such"]),
         outcome("lockup", "lockup=1", [PANIC], [r"(?i)(lockup|locked|stuck).*CPU ?1\b|CPU ?1\b.*(lockup|locked|stuck)",
                                                r"\w+\+0x[0-9a-f]+"], timeout=120),
-        outcome("panic", "crash=panic", [PANIC], [r"(?i)panic", r"\w+\+0x[0-9a-f]+"]),
+        outcome("watchdog-too-short", "watchdog=99 test=lib.*", [FAIL], [r"^error: .*watchdog.*100 to 60000"]),
+        outcome("panic", "crash=panic", [PANIC], [r"^PANIC on CPU 0 in thread context: ", r"^rip [0-9a-f]{16} crash_panic\+0x",
+                                                  r"^rsp [0-9a-f]{16} .* ss 10$", r"^  [0-9a-f]{16} setup_on_stack\+0x\S+$",
+                                                  r"^end of panic$"]),
+        outcome("panic-everywhere", "crash=everywhere", [PANIC], [r"^PANIC on CPU [0-3] ", r"^end of panic$"], SMP=4),
         outcome("triple-fault", "crash=triple", [RESET], []),
         outcome("hang", "crash=hang", [HANG], [], timeout=25),
         outcome("wild-write", "crash=wild", [PANIC], [r"(?i)page fault|#PF", r"\w+\+0x[0-9a-f]+"]),
         outcome("little-memory", "test=*", [FAIL, PANIC], [r"(?i)memory"], MEM="16M"),
         outcome("no-nx", "test=*", [FAIL, PANIC], [r"(?i)\bnx\b|execute"], CPU="qemu64,-nx"),
+        outcome("arguments-too-long", LONGEST + "0", [FAIL], [r"^error: the kernel arguments are longer than 2047 bytes"]),
+        outcome("arguments-longest", LONGEST, [PASS], [r"^# anyctx: result PASS"]),
+        outcome("no-qemu", "", [NO_QEMU], [r"does not run", r"tools/setup\.sh"], QEMU="tools/no-such-qemu"),
         outcome("bad-qemu", "", [NO_QEMU], [r"cmpxchg16b", r"tools/setup\.sh"], QEMU="tools/fake-qemu-7.2.sh"),
     ]
     if long:
@@ -153,6 +165,8 @@ def hosted_boots(program, long):
     fast = "test=*,-printk.every_instruction"
     todo = [one(suite, "cpus2", 2, fast), one(suite, "cpus1", 1, "test=*"), one(suite, "cpus4", 4, fast)]
     todo.append(one(suite, "holes-nodes", 3, fast + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))
+    if "valgrind" in program: # it does not single-step, which the job waits for
+        return todo[:2]
     todo.append(one(job, "cpus4", 4, 3))
     todo.append(Boot("job-hosted-fail", "job", f"seconds=3 {FAIL_REFILLS}", 300, {"SMP": 4, "HOSTED": program}))
     if long:
@@ -164,24 +178,29 @@ def hosted_boots(program, long):
 
 # ---- KTAP ----
 
+SUBTEST = re.compile(r"^ +# Subtest: (\S+)$")
 RESULT = re.compile(r"^( *)(ok|not ok) (\d+)(?: -)? ([^#]*?)(?: *# *(SKIP|TODO)\b *(.*))?$")
 PLAN = re.compile(r"^( *)1\.\.(\d+)$")
 
 
 class Ktap:
     """Parses KTAP 1 strictly: every level needs its plan, the plan's number of
-    results in order, and a parent that agrees with its children."""
+    results in order, names that come once, and a parent that agrees with its
+    children. Cases are named suite.case."""
 
     def __init__(self, lines):
         self.passed, self.failed, self.skipped = [], [], []
         self.errors = []
         self.details = {}  # failed case -> the diagnostics above it
+        self.suite, self.seen = "", set()
         levels = []        # one a nesting depth: [plan, results seen, failed]
         notes = []
         if not any(line.strip() == "KTAP version 1" for line in lines):
             self.errors.append("no 'KTAP version 1' line")
         for line in lines:
             plan, result = PLAN.match(line), RESULT.match(line)
+            if SUBTEST.match(line):
+                self.suite = SUBTEST.match(line)[1]
             if line.lstrip().startswith("# "):
                 notes.append(line.strip())
             if plan:
@@ -206,6 +225,11 @@ class Ktap:
             self.errors.append(f"a result without a plan: {result[0].strip()}")
             return
         parent = len(levels) > depth + 1
+        if not parent and self.suite:
+            name = f"{self.suite}.{name}"
+        if (depth, name) in self.seen:
+            self.errors.append(f"'{name}' came before")
+        self.seen.add((depth, name))
         child_failed = self.close(levels, depth + 1, name)
         level = levels[depth]
         level[1] += 1
@@ -247,21 +271,63 @@ class Verdict:
         self.passed, self.failed, self.skipped = 0, 0, 0
         self.problems = []   # what is wrong with the boot as a whole
         self.cases = []      # failed cases, with their diagnostics
+        self.skips = []      # skipped cases, with their reasons
 
     def text(self):
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         return f"{self.passed} passed, {self.failed} failed{skipped}"
 
 
-def common_problems(boot, status, text):
-    """What every boot that should pass has to show."""
+# What no boot says that passes.
+FATAL = re.compile(r"^PANIC on|^panic on CPU|^panic in panic|^printk: \d+ lines dropped|^Bail out!", re.M)
+BAD_CALL = "mm: bad call:"
+
+
+def status_problems(boot, status, text):
+    """The status, and lines that do not go with one that says "passed"."""
     problems = []
     if status not in boot.statuses:
         wanted = " or ".join(STATUS_NAMES[s] for s in boot.statuses)
         problems.append(f"ended with {status} ({STATUS_NAMES.get(status, 'unknown')}), wanted: {wanted}")
+    if boot.statuses == (PASS,):
+        problems += [f"the log holds: {text[m.start():].splitlines()[0]}" for m in FATAL.finditer(text)]
+    return problems
+
+
+def common_problems(boot, status, text):
+    """What every boot that should pass has to show."""
+    problems = status_problems(boot, status, text)
     banners = text.count("anyctx: boot,")
     if banners != 1:
         problems.append(f"{banners} boot banners, wanted 1" + (" (it rebooted)" if banners > 1 else ""))
+    return problems
+
+
+def bad_calls_outside(lines):
+    """Reports of bad use that no case is charged with. A case begins with the line
+    that says what it proves, the first after a plan or a result; its result ends it."""
+    found, inside = [], False
+    for line in lines:
+        if line.startswith("  # ") and not SUBTEST.match(line):
+            inside = True
+        elif RESULT.match(line):
+            inside = False
+        elif line.startswith(BAD_CALL) and not inside:
+            found.append(f"outside of a case: {line}")
+    return found
+
+
+def end_problems(ktap, text):
+    """The two lines at the end of a suite boot: once, and as the cases say."""
+    problems = []
+    wanted = "FAIL" if ktap.failed else "PASS"
+    results = re.findall(r"^# anyctx: result (.*)$", text, re.M)
+    if results != [wanted]:
+        problems.append(f"'# anyctx: result' lines: {results}, wanted one: {wanted}")
+    totals = re.findall(r"^# totals: (.*)$", text, re.M)
+    counted = f"pass:{len(ktap.passed)} fail:{len(ktap.failed)} skip:{len(ktap.skipped)}"
+    if totals != [counted]:
+        problems.append(f"'# totals:' lines: {totals}, the cases are {counted}")
     return problems
 
 
@@ -270,13 +336,13 @@ def judge_suite(boot, status, text):
     ktap = Ktap(text.splitlines())
     verdict.passed, verdict.failed, verdict.skipped = len(ktap.passed), len(ktap.failed), len(ktap.skipped)
     verdict.cases = [(name, ktap.details.get(name, [])) for name in ktap.failed]
-    problems = common_problems(boot, status, text) + ktap.errors
-    if not re.search(r"^# anyctx: result PASS", text, re.M):
-        problems.append("no line '# anyctx: result PASS'")
+    verdict.skips = ktap.skipped
+    report = ktap.errors + end_problems(ktap, text) + bad_calls_outside(text.splitlines())
+    problems = common_problems(boot, status, text) + report
     if not ktap.passed:
         problems.append("no case passed")
     # With failed cases, a status that says "failed" is no problem of its own.
-    told = ktap.failed and status == FAIL and not ktap.errors
+    told = ktap.failed and status == FAIL and not report and len(problems) == 1
     if problems and not told:
         verdict.problems = problems
         verdict.failed += 1
@@ -286,6 +352,13 @@ def judge_suite(boot, status, text):
 def judge_job(boot, status, text):
     verdict = Verdict()
     problems = common_problems(boot, status, text)
+    if not re.search(r"^main job: passed$", text, re.M) or re.search(r"^main job: FAILED", text, re.M):
+        problems.append("no line 'main job: passed', or one that says FAILED")
+    errors = re.findall(r"^errors in blocks: .*$", text, re.M)
+    if errors != ["errors in blocks: 0; reports of bad use: 0; counters unlike the walk: 0"]:
+        problems.append(f"errors: {errors or 'not told'}")
+    if BAD_CALL in text:
+        problems.append(f"the log holds: {BAD_CALL}")
     failures = re.findall(r"failures while memory was free: (\d+)", text)
     if not failures or int(failures[-1]) != 0:
         problems.append(f"failures while memory was free: {failures[-1] if failures else 'not told'}")
@@ -305,7 +378,7 @@ def judge_job(boot, status, text):
     if sorted(rows) != list(range(boot.smp)):
         problems.append(f"the table has {len(rows)} CPUs of {boot.smp}")
     for cpu, counts in sorted(rows.items()):
-        for name in ("thread", "irq", "nmi"):
+        for name in ("thread", "irq", "nmi", "debug", "ticks", "nmis"):
             if counts.get(name, 0) <= 0:
                 problems.append(f"cpu {cpu}: {name} count is {counts.get(name, 'not there')}")
     nmis = sum(counts.get("nmi", 0) for counts in rows.values())
@@ -318,10 +391,7 @@ def judge_job(boot, status, text):
 
 def judge_outcome(boot, status, text):
     verdict = Verdict()
-    problems = []
-    if status not in boot.statuses:
-        wanted = " or ".join(STATUS_NAMES[s] for s in boot.statuses)
-        problems.append(f"ended with {status} ({STATUS_NAMES.get(status, 'unknown')}), wanted: {wanted}")
+    problems = status_problems(boot, status, text)
     for pattern in boot.expect:
         if not re.search(pattern, text, re.M):
             problems.append(f"the log does not hold: {pattern}")
@@ -334,7 +404,7 @@ def judge_replay(boot, status, text):
     """text: three consoles, one after the other, of seeds 1, 1 and 2."""
     verdict = Verdict()
     first, second, other = text.split(REPLAY_MARK)
-    problems = common_problems(boot, status, first)
+    problems = [p for part in (first, second, other) for p in common_problems(boot, status, part)]
     if first != second:
         pairs = list(zip(first.splitlines(), second.splitlines()))
         at = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
@@ -466,6 +536,8 @@ def main():
         if verdict.failed:
             bad.append(boot.name)
             report_failure(boot, verdict, text, errors)
+        for skip in verdict.skips:
+            print(f"        skipped: {skip}")
         passed, failed, skipped = passed + verdict.passed, failed + verdict.failed, skipped + verdict.skipped
     print(f"{len(todo)} boots in {time.monotonic() - begin:.0f} s; {skipped} cases skipped"
           + (f"; failed: {' '.join(bad)}" if bad else ""))

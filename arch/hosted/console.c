@@ -45,9 +45,3 @@ int arch_console_getc(void)
 		return (u8)c;
 	return n == 0 && said < sizeof(last_words) - 1 ? last_words[said++] : -1;
 }
-
-void arch_debugcon_write(const char *s, size_t n)
-{
-	(void)s; /* there is none */
-	(void)n;
-}

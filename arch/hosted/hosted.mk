@@ -2,7 +2,9 @@
 # the Makefile. docs/design-hosted.md.
 #
 #	make hosted                     build/hosted/anyctx
-#	make hosted SAN=address,undefined   build/hosted-asan-ubsan/anyctx
+#	make hosted SAN=address,undefined   build/hosted-asan-ubsan/anyctx; also SAN=thread,
+#	                                and SAN=valgrind, to be run by valgrind
+#	make test-hosted SAN=...        its suites and a main job
 
 HOSTED_CC ?= gcc
 SAN :=
@@ -11,7 +13,7 @@ san_words := $(subst $(comma), ,$(SAN))
 san_short = $(patsubst address,asan,$(patsubst undefined,ubsan,$(patsubst thread,tsan,$(1))))
 HOSTED := $(BUILD)/hosted$(subst $() ,,$(foreach s,$(san_words),-$(call san_short,$(s))))
 
-# ---- sources: all of these directories, but for what needs the bare machine
+# ---- sources: all that the kernel has, but for its machine and what needs that
 HOSTED_LEFT_OUT := \
 	$(wildcard tests/entry_*.c) \
 	tests/paging.c tests/acpi.c tests/apic.c
@@ -22,13 +24,13 @@ HOSTED_LEFT_OUT += $(if $(filter thread,$(san_words)),arch/hosted/deliver_now.c,
 	arch/hosted/deliver_later.c arch/hosted/tsan.c)
 # Sanitizers come with string functions that check what they touch:
 HOSTED_LEFT_OUT += $(if $(filter address thread,$(san_words)),lib/string.c)
-HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT),$(sort $(foreach d,arch/hosted kernel mm lib tests bench,$(wildcard $(d)/*.c)))) \
-	$(HOSTED_SHARED)
+HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT) arch/x86_64/%,$(wildcard arch/hosted/*.c) $(C_SRCS)) $(HOSTED_SHARED)
 HOSTED_OBJS := $(HOSTED_C:%.c=$(HOSTED)/%.o)
 
 # ---- what watches it. The first error ends the run. Each checker that the allocator
 # talks to has its own arch/sanitize.h.
-HOSTED_SAN := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+san_flags := $(subst $() ,$(comma),$(filter-out valgrind,$(san_words)))
+HOSTED_SAN := $(if $(san_flags),-fsanitize=$(san_flags) -fno-sanitize-recover=all)
 HOSTED_SAN_INCLUDE := $(patsubst %,-Iarch/hosted/sanitize/%,$(filter address thread valgrind,$(san_words)))
 
 # ThreadSanitizer sees nothing of arch/hosted; volatile accesses count as relaxed atomic
@@ -48,20 +50,21 @@ HOSTED_ARCH_CFLAGS := $(HOSTED_COMMON) $(HOSTED_SAN_ARCH) -D_GNU_SOURCE -pthread
 # All symbols bound at the start: a handler must not run into the dynamic linker. The
 # descriptors (layout.h) and the text's bounds are where the kernel's linker.ld has them.
 HOSTED_LDFLAGS := $(HOSTED_SAN) -no-pie -pthread -Wl,-z,now -Wl,-z,noexecstack -Wl,--defsym=vmemmap=0x40000000 \
-	-Wl,--defsym=__text_start=__executable_start -Wl,--defsym=__text_end=etext
+	$(if $(COVERAGE),--coverage) -Wl,--defsym=__text_start=__executable_start -Wl,--defsym=__text_end=etext
 
 .PHONY: hosted test-hosted
 hosted: $(HOSTED)/anyctx
 
 $(HOSTED)/flags.c: FORCE
-	$(call stamp,$(HOSTED_CC) $(shell $(HOSTED_CC) --version | head -n 1) $(HOSTED_CFLAGS) $(HOSTED_ARCH_CFLAGS))
+	$(call stamp,$(HOSTED_CC) $(shell $(HOSTED_CC) --version | head -n 1) $(HOSTED_CFLAGS) $(HOSTED_ARCH_CFLAGS) $(COVERAGE))
 $(HOSTED)/flags.ld: FORCE
 	$(call stamp,$(HOSTED_CC) $(HOSTED_LDFLAGS) $(HOSTED_OBJS))
 
 $(HOSTED)/%.o: %.c $(HOSTED)/flags.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(HOSTED_CC) $(HOSTED_CFLAGS) $(CFLAGS_$*.o) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
+	$(Q)$(HOSTED_CC) $(HOSTED_CFLAGS) $(CFLAGS_$*.o) $(if $(COVERAGE),$(call in_mm,$*,$(COVERAGE_GCC))) \
+		-MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
 
 $(HOSTED)/arch/hosted/%.o: arch/hosted/%.c $(HOSTED)/flags.c
 	@mkdir -p $(@D)
@@ -80,7 +83,8 @@ $(HOSTED)/anyctx: $(HOSTED)/ksyms.S
 	$(call say,LD,$@)
 	$(Q)$(HOSTED_CC) $(HOSTED_LDFLAGS) -o $@ $(HOSTED_OBJS) $<
 
+HOSTED_RUN := $(if $(filter valgrind,$(san_words)),valgrind -q --error-exitcode=9 --fair-sched=yes )$(HOSTED)/anyctx
 test-hosted: hosted
-	$(Q)$(PYTHON) tools/run-tests.py --hosted '$(HOSTED)/anyctx'
+	$(Q)$(PYTHON) tools/run-tests.py --hosted '$(HOSTED_RUN)'
 
 -include $(HOSTED_OBJS:.o=.d)

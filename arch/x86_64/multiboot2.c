@@ -5,6 +5,7 @@
  * page tables map the first 4 GiB); afterwards nobody looks at it again, yet its
  * memory is not given out, to keep one rule fewer. CPU 0, once.
  */
+#include "kernel/cmdline.h"
 #include "kernel/printk.h"
 #include "lib/string.h"
 #include "private.h"
@@ -37,7 +38,7 @@ unsigned int nr_mem_ranges;
 struct span_list ram_spans;
 
 static struct span_list usable;
-static char cmdline[2048];
+static char cmdline[CMDLINE_MAX + 1]; /* one too long is refused by the parser */
 static u8 rsdp[36];
 static bool rsdp_found;
 static u64 free_low_page;

@@ -2,6 +2,7 @@
  * poweroff.c - the ways to end the machine. Any context; none returns.
  */
 #include <arch/machine.h>
+#include "private.h"
 #include "x86.h"
 
 #define DEBUG_EXIT 0xf4 /* QEMU: -device isa-debug-exit,iobase=0xf4,iosize=0x04 */
@@ -21,6 +22,7 @@ void arch_exit(int code)
 {
 	arch_irq_disable();
 	serial_drain();
+	coverage_dump();
 	outl(DEBUG_EXIT, (u32)code);
 	arch_stop();
 }

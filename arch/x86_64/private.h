@@ -95,6 +95,9 @@ void rseq_fixup(struct regs *r);
 /* The same, unless the hook has called arch_debug_undisturbed. */
 void rseq_fixup_debug(struct regs *r);
 
+/* ---- coverage.c: what a kernel built to count its lines has counted. Any context. */
+void coverage_dump(void);
+
 /* ---- trap.c, hwbreak.c: called from entry.asm and each other ---- */
 #define DR6_HITS 0xfUL
 #define DR6_ACTIVE_HIGH 0xe00fUL /* B0-B3, BD, BS, BT */

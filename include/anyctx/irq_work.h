@@ -1,11 +1,12 @@
 /*
  * irq_work.h - run a function soon, in hard interrupt context, from anywhere.
  *
- * irq_work_queue and irq_work_queue_on may be called from any context, NMI
- * included. A work item that is queued and not yet begun is not queued twice
- * (the call returns false); one that re-queues itself, or is re-queued by
- * another CPU while its function runs, runs again: none is lost. The function
- * runs on the chosen CPU with interrupts off.
+ * irq_work_queue and irq_work_queue_on may be called at any instruction, in any
+ * context, NMI included. A work item that is queued and not yet begun is not
+ * queued twice (the call returns false); one that re-queues itself, or is
+ * re-queued by another CPU while its function runs, runs again: none is lost. The
+ * function runs on the chosen CPU with interrupts off. The item is the caller's
+ * memory, and stays so until irq_work_sync has returned.
  */
 #ifndef ANYCTX_IRQ_WORK_H
 #define ANYCTX_IRQ_WORK_H
@@ -18,6 +19,7 @@ struct irq_work {
 	void (*func)(struct irq_work *);
 };
 
+/* Before its first use, or after irq_work_sync. */
 static inline void init_irq_work(struct irq_work *w, void (*func)(struct irq_work *))
 {
 	w->node.next = NULL;
@@ -25,9 +27,13 @@ static inline void init_irq_work(struct irq_work *w, void (*func)(struct irq_wor
 	w->func = func;
 }
 
+/* On this CPU. True: func will run once for it; false: it waits already. */
 bool irq_work_queue(struct irq_work *w);
+/* On a CPU from 0 to num_online_cpus() - 1; another number is reported on the
+ * console, and false. */
 bool irq_work_queue_on(struct irq_work *w, unsigned int cpu);
-/* Wait until w neither waits nor runs. Thread context, interrupts on. */
+/* Wait until w neither waits nor runs. Thread context, interrupts on (checked: else
+ * a panic). It ends only if the function stops re-queuing. */
 void irq_work_sync(struct irq_work *w);
 
 #endif

@@ -17,7 +17,27 @@ struct regs {
 	u64 rip, cs, rflags, rsp, ss; /* pushed by the CPU */
 };
 
+#define NO_VECTOR 256 /* in `vector`: of no exception or interrupt */
+
 #define RFLAGS_TF (1UL << 8)
+
+/* The registers as they are here; rip is the caller's business. */
+static __always_inline void arch_regs_capture(struct regs *r)
+{
+	__asm__ volatile("movq %%r15, %0; movq %%r14, %1; movq %%r13, %2; movq %%r12, %3\n\t"
+			 "movq %%r11, %4; movq %%r10, %5; movq %%r9, %6; movq %%r8, %7"
+			 : "=m"(r->r15), "=m"(r->r14), "=m"(r->r13), "=m"(r->r12), "=m"(r->r11),
+			   "=m"(r->r10), "=m"(r->r9), "=m"(r->r8));
+	__asm__ volatile("movq %%rbp, %0; movq %%rdi, %1; movq %%rsi, %2; movq %%rdx, %3\n\t"
+			 "movq %%rcx, %4; movq %%rbx, %5; movq %%rax, %6; movq %%rsp, %7"
+			 : "=m"(r->rbp), "=m"(r->rdi), "=m"(r->rsi), "=m"(r->rdx), "=m"(r->rcx),
+			   "=m"(r->rbx), "=m"(r->rax), "=m"(r->rsp));
+	__asm__ volatile("pushfq; popq %0; movq %%cs, %1; movq %%ss, %2"
+			 : "=r"(r->rflags), "=r"(r->cs), "=r"(r->ss));
+	r->vector = NO_VECTOR;
+	r->error = 0;
+	r->rip = 0;
+}
 
 static __always_inline u64 arch_rdtsc(void)
 {

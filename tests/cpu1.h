@@ -1,0 +1,14 @@
+/*
+ * cpu1.h - calls on CPU 1 in the middle of something on CPU 0, which waits for them.
+ * CPU 0, any context; start and stop: thread context. Without a CPU 1 nothing happens.
+ */
+#ifndef TESTS_CPU1_H
+#define TESTS_CPU1_H
+
+/* Its thread waits for calls, at full speed; and is idle again. */
+void cpu1_start(void);
+void cpu1_stop(void);
+/* fn() there, in thread context; returns when it has. */
+void on_cpu1(void (*fn)(void));
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * inject_last.c - memory is at its end, but for one object or one block: at every
+ * instruction of the call that takes it, or gives it, another call wants it. Exactly
+ * one of them has it in the end; and nobody is told NULL because something moves.
+ *
+ * The other call comes in debug context, or from another CPU if there is one.
+ */
+#include <anyctx/smp.h>
+#include "mm/internal.h"
+#include "tests/ballast.h"
+#include "tests/cpu1.h"
+#include "tests/inject_state.h"
+#include "tests/inject_sweep.h"
+#include "tests/test.h"
+
+static void *mine, *theirs; /* had by the interrupted call, by the other one */
+static unsigned int order;
+
+/* ---- an object ---- */
+
+static void take_mine(void *unused)
+{
+	(void)unused;
+	mine = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+}
+
+static void give_mine(void *unused)
+{
+	(void)unused;
+	kmem_cache_free_nolock(same, mine);
+}
+
+static void take_theirs(void)
+{
+	theirs = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+}
+
+/* Everything that moves slabs about. */
+static void move(void)
+{
+	for (int nid = 0; nid < (int)num_nodes(); nid++)
+		partial_trim(same, nid);
+	reclaim();
+}
+
+static void one_object(void)
+{
+	state_chain(1);
+	state_tight(true);
+	mine = theirs = NULL;
+}
+
+static void no_object(void)
+{
+	state_chain(0);
+	state_tight(true);
+	mine = let_go();
+	theirs = NULL;
+}
+
+static bool one_has_it(void)
+{
+	if ((mine != NULL) == (theirs != NULL))
+		return false;
+	return hold(mine ? mine : theirs);
+}
+
+/* It has been given: if it was not had at once, it is to be had now. */
+static bool object_is_there(void)
+{
+	mine = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+	return one_has_it();
+}
+
+/* ---- a block of pages ---- */
+
+static void *take_block(void)
+{
+	struct page *page = alloc_pages_nolock(0, NUMA_NO_NODE, order);
+
+	return page ? page_address(page) : NULL;
+}
+
+static void take_my_block(void *unused)
+{
+	(void)unused;
+	mine = take_block();
+}
+
+static void give_my_block(void *unused)
+{
+	(void)unused;
+	kfree_nolock(mine);
+}
+
+static void take_their_block(void)
+{
+	theirs = take_block();
+}
+
+static void one_block(void)
+{
+	state_tight(true);
+	mine = theirs = NULL;
+}
+
+static void no_block(void)
+{
+	state_tight(true);
+	mine = take_block();
+	theirs = NULL;
+}
+
+static bool block_is_there(void)
+{
+	mine = take_block();
+	return one_has_it();
+}
+
+/* ---- the other call, here and there ---- */
+
+#define BOTH(name) \
+	static void name##_here(void *unused) \
+	{ \
+		(void)unused; \
+		name(); \
+	} \
+	static void name##_there(void *unused) \
+	{ \
+		(void)unused; \
+		on_cpu1(name); \
+	}
+BOTH(take_theirs)
+BOTH(take_their_block)
+BOTH(move)
+
+static void sweep_both(struct interrupted c, const struct nested_call *calls)
+{
+	sweep_with(&c, &calls[0], 1);
+	c.elsewhere = true;
+	c.stride = 2;
+	if (num_online_cpus() > 1)
+		sweep_with(&c, &calls[1], 1);
+}
+
+static const struct nested_call takes[] = { { "taken here", take_theirs_here },
+					    { "taken there", take_theirs_there } };
+static const struct nested_call block_takes[] = { { "taken here", take_their_block_here },
+						  { "taken there", take_their_block_there } };
+static const struct nested_call moves[] = { { "moved here", move_here }, { "moved there", move_there } };
+
+/* The memory of one slab of `same`, or of one block, is all there is left. */
+static bool last_begin(bool object)
+{
+	struct page *page;
+
+	if (!states_begin())
+		return false;
+	if (object)
+		state_chain(0);
+	page = object ? NULL : alloc_pages(GFP_KERNEL, order);
+	ballast_take_all();
+	free_pages(page, order);
+	state_others_have();
+	cpu1_start();
+	return true;
+}
+
+static void last_end(void)
+{
+	cpu1_stop();
+	state_reset();
+	ballast_give();
+	states_end();
+}
+
+TEST(inject, last_object, "the last object: had once, whoever takes it when, and while slabs move")
+{
+	const struct interrupted take = { .state = one_object, .run = take_mine, .settle = one_has_it };
+	const struct interrupted give = { .state = no_object, .run = give_mine, .settle = object_is_there };
+
+	REQUIRE(last_begin(true));
+	sweep_both(take, takes);
+	sweep_both(take, moves);
+	sweep_both(give, takes);
+	sweep_both(give, moves);
+	last_end();
+}
+
+static void sweep_last_block(unsigned int k)
+{
+	const struct interrupted take = { .state = one_block, .run = take_my_block, .settle = one_has_it };
+	const struct interrupted give = { .state = no_block, .run = give_my_block, .settle = block_is_there };
+
+	order = k;
+	REQUIRE(last_begin(false));
+	sweep_both(take, block_takes);
+	sweep_both(give, block_takes);
+	last_end();
+}
+
+TEST(inject, last_block, "the last block of pages of orders 0, 3, 6, 9, 10: had once, whoever takes it when")
+{
+	static const unsigned int orders[] = { 0, 3, 6, 9, 10 };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(orders); i++)
+		sweep_last_block(orders[i]);
+}

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""test-judge.py - tests of the judges in run-tests.py, on logs made up here.
+
+A good log of each kind has to pass; then each way to spoil it has to fail, and
+for the reason that it was spoilt. Status 0 if all is so.
+"""
+import importlib.util
+import sys
+from pathlib import Path
+
+SPEC = importlib.util.spec_from_file_location("run_tests", Path(__file__).with_name("run-tests.py"))
+judge = importlib.util.module_from_spec(SPEC)
+sys.modules[SPEC.name] = judge
+SPEC.loader.exec_module(judge)
+
+SUITE_LOG = """\
+memory: 509 MiB usable in 1 ranges
+anyctx: boot, 2 CPUs, 505 MiB
+KTAP version 1
+1..2
+  KTAP version 1
+  # Subtest: irq_work
+  1..2
+  # every_cpu: work queued on a CPU runs there once
+  # 0 ms
+  ok 1 every_cpu
+  # requeue: work is never lost
+mm: bad call: kfree of ffff888000000008 on CPU 0: told inside of a case
+  # 0 ms
+  ok 2 requeue # SKIP needs two CPUs
+ok 1 irq_work
+  KTAP version 1
+  # Subtest: lib
+  1..1
+  # every_cpu: the same name in another suite is another case
+  # 1 ms
+  ok 1 every_cpu
+ok 2 lib
+# totals: pass:2 fail:0 skip:1
+# anyctx: result PASS
+"""
+FAILED_LOG = (SUITE_LOG.replace("  ok 1 every_cpu\nok 2 lib", "  not ok 1 every_cpu\nnot ok 2 lib")
+              .replace("pass:2 fail:0", "pass:1 fail:1").replace("result PASS", "result FAIL"))
+
+JOB_LOG = """\
+anyctx: boot, 2 CPUs, 505 MiB
+main job: 3 s on 2 CPUs, 1000 timer interrupts a second each, at most 126 of 505 MiB held
+cpu  0  thread 100 irq 20 nmi 30 debug 40 ticks 50 nmis 60 ipis 7
+cpu  1  thread 100 irq 20 nmi 30 debug 40 ticks 50 nmis 60 ipis 0
+NMIs by pit, 20 a second asked for, and by the CPUs; 12 frees deferred, 12 served
+failures while memory was free: 0
+pages at boot 129604, pages now 129604
+errors in blocks: 0; reports of bad use: 0; counters unlike the walk: 0
+main job: passed
+"""
+REPLAY_LOG = JOB_LOG + judge.REPLAY_MARK + JOB_LOG + judge.REPLAY_MARK + JOB_LOG.replace("thread 100", "thread 101")
+
+SUITE = judge.suite("x", 1, SMP=2)
+JOB = judge.job("x", 1, 3, nmi_floor=60, SMP=2)
+REPLAY = judge.replay("x", 1, "seconds=1 seed={seed}", SMP=2)
+GOOD_END = judge.outcome("x", "", [judge.PASS], [r"^# anyctx: result PASS"])
+BAD_END = judge.outcome("x", "", [judge.FAIL, judge.PANIC], [r"(?i)memory"])
+
+PANIC_LINES = ("PANIC on CPU 1 in NMI context: x", "panic on CPU 1 as well: x", "panic in panic on CPU 1: x",
+               "printk: 3 lines dropped", "Bail out! x")
+
+
+def spoilt(log, old, new):
+    assert log.count(old) >= 1, old
+    return log.replace(old, new, 1)
+
+
+def after(log, line, more):
+    return spoilt(log, line + "\n", line + "\n" + more + "\n")
+
+
+def without_line(log, n):
+    lines = log.splitlines(True)
+    return "".join(lines[:n] + lines[n + 1:])
+
+
+def suite_cases():
+    yield "complete", SUITE_LOG, 0, ""
+    yield "wrong status", SUITE_LOG, judge.FAIL, "ended with 1"
+    yield "hang", SUITE_LOG, judge.HANG, "hang"
+    yield "nothing", "", 0, "no 'KTAP version 1'"
+    for n in range(2, len(SUITE_LOG.splitlines())):
+        yield f"cut after line {n}", "".join(SUITE_LOG.splitlines(True)[:n]), 0, "result' lines: []"
+    for n, line in enumerate(SUITE_LOG.splitlines()):
+        if judge.RESULT.match(line) or judge.PLAN.match(line):
+            yield f"without '{line.strip()}'", without_line(SUITE_LOG, n), 0, "."
+    yield "two banners", after(SUITE_LOG, "1..2", "anyctx: boot, 2 CPUs, 505 MiB"), 0, "2 boot banners"
+    yield "no banner", spoilt(SUITE_LOG, "anyctx: boot,", "anyctx:"), 0, "0 boot banners"
+    yield "two results", SUITE_LOG + "# anyctx: result PASS\n", 0, "wanted one"
+    yield "result FAIL", spoilt(SUITE_LOG, "result PASS", "result FAIL"), 0, "wanted one: PASS"
+    yield "result of two words", spoilt(SUITE_LOG, "result PASS", "result PASSABLE"), 0, "wanted one: PASS"
+    yield "totals differ", spoilt(SUITE_LOG, "pass:2", "pass:3"), 0, "the cases are pass:2"
+    yield "no totals", spoilt(SUITE_LOG, "# totals: pass:2 fail:0 skip:1\n", ""), 0, "'# totals:' lines: []"
+    yield "a case twice", spoilt(SUITE_LOG, "ok 2 requeue", "ok 2 every_cpu"), 0, "came before"
+    yield "a suite twice", spoilt(spoilt(SUITE_LOG, "Subtest: lib", "Subtest: irq_work"), "ok 2 lib", "ok 2 irq_work"), 0, \
+        "came before"
+    yield "wrong number", spoilt(SUITE_LOG, "ok 2 requeue", "ok 3 requeue"), 0, "result 3 where 2 was due"
+    yield "bad call between cases", after(SUITE_LOG, "  ok 1 every_cpu", "mm: bad call: x"), 0, "outside of a case"
+    yield "bad call before cases", after(SUITE_LOG, "  1..2", "mm: bad call: x"), 0, "outside of a case"
+    yield "bad call at the end", after(SUITE_LOG, "# anyctx: result PASS", "mm: bad call: x"), 0, "outside of a case"
+    for line in PANIC_LINES:
+        yield f"'{line}'", after(SUITE_LOG, "  1..2", line), 0, "the log holds: " + line
+
+
+def failed_suite_cases():
+    """One case failed: it counts, and nothing else, unless something else is wrong."""
+    yield "a failed case", FAILED_LOG, judge.FAIL, "", 1
+    yield "a failed case, status passed", FAILED_LOG, 0, "", 1
+    yield "a suite that hides a failure", spoilt(FAILED_LOG, "not ok 2 lib", "ok 2 lib"), judge.FAIL, "says ok over 1", 2
+    yield "a failed case, and a panic", after(FAILED_LOG, "ok 1 irq_work", PANIC_LINES[0]), judge.FAIL, "PANIC on", 2
+    yield "a failed case, and a short plan", spoilt(FAILED_LOG, "1..2", "1..3"), judge.FAIL, "short plan", 2
+    yield "a failed case, result PASS", spoilt(FAILED_LOG, "result FAIL", "result PASS"), judge.FAIL, "wanted one: FAIL", 2
+
+
+def job_cases():
+    yield "complete", JOB_LOG, 0, ""
+    yield "wrong status", JOB_LOG, judge.PANIC, "ended with 2"
+    yield "two banners", JOB_LOG + JOB_LOG.splitlines()[0], 0, "2 boot banners"
+    for n, line in enumerate(JOB_LOG.splitlines()):
+        if n != 1:
+            yield f"without '{line[:30]}'", without_line(JOB_LOG, n), 0, "."
+    for column in ("thread 100", "irq 20", "nmi 30", "debug 40", "ticks 50", "nmis 60"):
+        name = column.split()[0]
+        yield f"no {name}", spoilt(JOB_LOG, f" {column}", f" {name} 0"), 0, f"cpu 0: {name} count is 0"
+        yield f"{name} not there", spoilt(JOB_LOG, f" {column}", ""), 0, f"cpu 0: {name} count is not there"
+    yield "too few NMIs", spoilt(JOB_LOG, "nmi 30", "nmi 29"), 0, "59 operations in NMIs"
+    yield "a failure", spoilt(JOB_LOG, "free: 0", "free: 1"), 0, "failures while memory was free: 1"
+    yield "a page lost", spoilt(JOB_LOG, "now 129604", "now 129603"), 0, "pages at boot and now"
+    yield "a free not served", spoilt(JOB_LOG, "12 served", "11 served"), 0, "frees deferred and served"
+    yield "nothing deferred", spoilt(JOB_LOG, "12 frees deferred, 12", "0 frees deferred, 0"), 0, "frees deferred and served"
+    yield "an error in a block", spoilt(JOB_LOG, "blocks: 0", "blocks: 1"), 0, "errors: "
+    yield "bad use", spoilt(JOB_LOG, "use: 0", "use: 1"), 0, "errors: "
+    yield "a difference", spoilt(JOB_LOG, "walk: 0", "walk: 10"), 0, "errors: "
+    yield "failed", spoilt(JOB_LOG, "job: passed", "job: FAILED"), 0, "main job: passed"
+    yield "bad call", JOB_LOG + "mm: bad call: x\n", 0, "mm: bad call:"
+    for line in PANIC_LINES:
+        yield f"'{line}'", JOB_LOG + line + "\n", 0, "the log holds: " + line
+
+
+def replay_cases():
+    yield "the same", REPLAY_LOG, 0, ""
+    yield "a difference", spoilt(REPLAY_LOG, "ipis 7", "ipis 8"), 0, "the second run differs from line 3 on"
+    yield "the seed is not used", REPLAY_LOG.replace("thread 101", "thread 100"), 0, "another seed makes no difference"
+    yield "panic of the third", REPLAY_LOG + PANIC_LINES[0] + "\n", 0, "PANIC on"
+
+
+def outcome_cases():
+    yield "as wanted", GOOD_END, SUITE_LOG, 0, ""
+    yield "words missing", GOOD_END, "", 0, "does not hold"
+    yield "passed, with a panic", GOOD_END, SUITE_LOG + PANIC_LINES[1], 0, "panic on CPU"
+    yield "a panic that is wanted", BAD_END, "memory\n" + PANIC_LINES[0], judge.PANIC, ""
+    yield "passed where it should not", BAD_END, "memory", 0, "ended with 0"
+    yield "hung where it should not", BAD_END, "memory", judge.HANG, "wanted: failed or panic"
+
+
+def check(name, boot, log, status, reason, failures=None):
+    """reason: in one of the problems; ".": any; "": there are none; failures: how many."""
+    verdict = judge.JUDGES[boot.kind](boot, status, log)
+    reasons = "\n".join(verdict.problems)
+    wanted = failures if failures is not None else int(bool(reason))
+    if verdict.failed == wanted and (reason in (".", "") or reason in reasons):
+        return True
+    print(f"{boot.kind}: {name}: {verdict.failed} failed, wanted {wanted}, by '{reason}': {reasons or 'no reasons'}")
+    return False
+
+
+def main():
+    results = [check(name, SUITE, log, status, reason) for name, log, status, reason in suite_cases()]
+    results += [check(name, SUITE, log, status, reason, n) for name, log, status, reason, n in failed_suite_cases()]
+    results += [check(name, JOB, log, status, reason) for name, log, status, reason in job_cases()]
+    results += [check(name, REPLAY, log, status, reason) for name, log, status, reason in replay_cases()]
+    results += [check(name, boot, log, status, reason) for name, boot, log, status, reason in outcome_cases()]
+    print(f"judges: {len(results)} logs, {results.count(False)} judged wrongly")
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
