@@ -1,5 +1,5 @@
 /*
- * serial.c - bytes out of and into COM1.
+ * serial.c - bytes out of and into COM1, and QEMU's debugcon.
  *
  * Invariant: no state but the port's, and every wait is bounded, so a call never
  * hangs: not on a machine without the port, and not in an NMI that interrupted
@@ -19,6 +19,7 @@
 #define LSR_THR_EMPTY 0x20
 #define FIFO_SIZE 16
 #define WAIT_POLLS 200000 /* far longer than 16 bytes take at 115200 */
+#define DEBUGCON 0xe9
 
 static bool present;
 
@@ -67,4 +68,12 @@ int arch_console_getc(void)
 	if (!present || !(inb(REG_LSR) & LSR_DATA))
 		return -1;
 	return inb(REG_DATA);
+}
+
+void arch_debugcon_write(const char *s, size_t n)
+{
+	if (inb(DEBUGCON) != DEBUGCON)
+		return;
+	for (size_t i = 0; i < n; i++)
+		outb(DEBUGCON, (u8)s[i]);
 }

@@ -10,5 +10,7 @@
 void arch_console_init(void);
 void arch_console_write(const char *s, size_t n); /* \n becomes \r\n */
 int arch_console_getc(void);                      /* -1: nothing there */
+/* Bytes to QEMU's debugcon (port 0xe9), if the machine has one. */
+void arch_debugcon_write(const char *s, size_t n);
 
 #endif
