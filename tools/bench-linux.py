@@ -6,10 +6,10 @@ builds bench/linux/module.c and init.c for each, boots it with -icount as our ow
 benchmarks are, and prints both with the ratio. Needs build/bench/latest.json for
 our side: `make bench BENCH=main` first.
 
-  bench-linux.py [--kernel PATTERN] [--storm] [--ours FILE]
+  bench-linux.py [--kernel PATTERN] [--storm] [--kept] [--ours FILE]
 
 --kernel names versions (default: the newest 6.18, and the newest there is);
---storm sends NMIs from a second CPU instead, without -icount: hangs, and NULLs
+--kept boots nothing and compares the figures of last time; --storm sends NMIs from a second CPU instead, without -icount: hangs, and NULLs
 while memory was free.
 """
 import argparse
@@ -30,7 +30,7 @@ SOURCES = ROOT / "bench" / "linux"
 SUITE = "trixie-backports"
 FIGURE = re.compile(r"@ ([^|]+)\|([^|]+)\|([^|]+)\|(-?[0-9.]+)\s*$")
 COMMAND_LINE = ("console=ttyS0 quiet loglevel=4 printk.time=0 panic=-1 mitigations=off init_on_alloc=0 "
-                "init_on_free=0 nowatchdog rdinit=/init")
+                "init_on_free=0 nowatchdog isolcpus=1 rdinit=/init")
 CFLAGS = ["-O2", "-ffreestanding", "-Wall", "-Wextra", "-Werror", "-mno-red-zone", "-fno-pic", "-fno-pie",
           "-fcf-protection=none", "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
           "-fno-tree-loop-distribute-patterns"]
@@ -249,20 +249,28 @@ def chosen(pattern):
     return list(dict.fromkeys(old[-1:] + all_of_them[-1:]))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kernel", default="", metavar="PATTERN")
-    parser.add_argument("--storm", action="store_true")
-    parser.add_argument("--ours", default=str(OUT / "latest.json"), metavar="FILE")
-    options = parser.parse_args()
+def measured(options):
     apt_ready()
     versions = chosen(options.kernel)
     if not versions:
         raise Failure(f"{SUITE} offers no such kernel; it has: {' '.join(offered())}")
-    theirs = {v: boot(v, options.storm) for v in versions}
+    return {v: boot(v, options.storm) for v in versions}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernel", default="", metavar="PATTERN")
+    parser.add_argument("--storm", action="store_true")
+    parser.add_argument("--kept", action="store_true")
+    parser.add_argument("--ours", default=str(OUT / "latest.json"), metavar="FILE")
+    options = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     stem = "linux-storm" if options.storm else "linux"
-    (OUT / f"{stem}.json").write_text(json.dumps(theirs, indent=1) + "\n")
+    if options.kept:
+        theirs = json.loads((OUT / f"{stem}.json").read_text())
+    else:
+        theirs = measured(options)
+        (OUT / f"{stem}.json").write_text(json.dumps(theirs, indent=1) + "\n")
     text = storm_table(theirs) if options.storm else side_by_side(ours_from(Path(options.ours)), theirs)
     (OUT / f"{stem}.txt").write_text(text + "\n")
     print(text)

@@ -70,7 +70,9 @@ NEEDS(s_free_pages, "__free_pages");
 NEEDS(s_alloc_pages_nolock, "alloc_pages_nolock_noprof");
 NEEDS(s_free_pages_nolock, "free_pages_nolock");
 NEEDS(s_register_nmi, "__register_nmi_handler");
-NEEDS(s_call_single, "smp_call_function_single");
+NEEDS(s_kthread_create, "kthread_create_on_node");
+NEEDS(s_kthread_bind, "kthread_bind");
+NEEDS(s_wake_up, "wake_up_process");
 NEEDS(s_ioremap, "ioremap");
 NEEDS(s_free_count, "nr_free_buffer_pages");
 
@@ -633,23 +635,24 @@ static bool clock_is_exact(void)
  */
 #define STORM_ROW 4096UL
 #define STORM_NMIS 20000UL
-#define STORM_GAP 100000UL    /* ticks of the clock between NMIs, some 30 to 100 us */
-#define STORM_TIME 100000000000UL /* ticks at most for a size */
-#define STALL 20000000000UL   /* ticks without progress: a hang */
+#define STORM_GAP 40              /* calls that the thread makes between two NMIs, and up to as many more */
+#define STALL 100000000000UL      /* ticks in which neither a call nor an NMI ends: a hang */
 
 static struct {
-	volatile u64 size, nmis, nulls, row_nulls, progress, stop, sent;
+	volatile u64 size, nmis, nulls, row_nulls, progress, stop, stopped, interrupted;
 	volatile u32 *apic;
 } storm;
+
+#define IP_IN_REGS 16
 
 static int on_storm_nmi(u32 cmd, void *regs)
 {
 	void *p;
 
 	(void)cmd;
-	(void)regs;
 	if (!storm.size)
 		return 0;
+	storm.interrupted = ((u64 *)regs)[IP_IN_REGS];
 	p = get(NOLOCK, storm.size, 0, NULL);
 	storm.nmis++;
 	storm.nulls += !p;
@@ -679,55 +682,69 @@ static void send_nmi(u32 apic_id)
 	storm.apic[0x300 / 4] = ICR_NMI;
 }
 
-/* On CPU 1, until CPU 0 says stop or makes no progress. */
-static void send_storm(void *unused)
+/* A thread on CPU 1, until CPU 0 says stop or makes no progress; it takes interrupts, as
+ * Linux may wait for that. */
+static int send_storm(void *unused)
 {
-	u64 last = storm.progress, since = clock(), next = since;
+	u64 last = storm.progress + storm.nmis, since = clock(), next = storm.progress;
 
 	(void)unused;
 	while (!storm.stop) {
 		u64 now = clock();
 
-		if (now >= next) {
+		if (storm.progress >= next) {
+			next = storm.progress + STORM_GAP + now % STORM_GAP;
 			send_nmi(0);
-			storm.sent++;
-			next = now + STORM_GAP;
 		}
-		if (storm.progress != last) {
-			last = storm.progress;
+		if (storm.progress + storm.nmis != last) {
+			last = storm.progress + storm.nmis;
 			since = now;
 		} else if (now - since > STALL) {
 			say("@ storm.nmi|hang|%lu|1\n", storm.size);
 			say("@ storm.nmi|NMIs|%lu|%lu\n", storm.size, storm.nmis);
+			say("bench: the last NMI that began interrupted %pS\n", (void *)storm.interrupted);
 			leave(0x11);
 		}
 		__asm__ volatile("pause");
 	}
+	storm.stopped = 1;
+	return 0;
+}
+
+static void start_sender(void)
+{
+	void *(*create)(int (*)(void *), void *, int, const char *) = s_kthread_create.address;
+	void *thread = create(send_storm, NULL, NO_NODE, "anyctx_storm");
+
+	((void (*)(void *, u32))s_kthread_bind.address)(thread, 1);
+	((int (*)(void *))s_wake_up.address)(thread);
 }
 
 static void storm_size(u64 size)
 {
-	u64 begun = clock();
-
-	storm.nmis = storm.nulls = storm.row_nulls = storm.sent = storm.stop = 0;
+	storm.nmis = storm.nulls = storm.row_nulls = storm.stop = storm.stopped = storm.progress = 0;
 	storm.size = size;
 	say("bench: storm, %lu bytes\n", size);
-	((int (*)(int, void (*)(void *), void *, int))s_call_single.address)(1, send_storm, NULL, 0);
-	while (storm.nmis < STORM_NMIS && clock() - begun < STORM_TIME) {
+	start_sender();
+	while (storm.nmis < STORM_NMIS) {
 		for (u64 i = 0; i < STORM_ROW; i++) {
 			slots[i] = get(KMALLOC, size, GFP_ATOMIC, NULL);
 			storm.row_nulls += !slots[i];
+			storm.progress++;
 		}
-		for (u64 i = 0; i < STORM_ROW; i++)
+		for (u64 i = 0; i < STORM_ROW; i++) {
 			((free_t)s_kfree.address)(slots[i]);
-		storm.progress++;
+			storm.progress++;
+		}
 	}
 	storm.stop = 1;
-	storm.size = 0;
+	while (!storm.stopped)
+		__asm__ volatile("pause");
 	say("@ storm.nmi|NMIs|%lu|%lu\n", size, storm.nmis);
 	say("@ storm.nmi|NULLs in NMIs|%lu|%lu\n", size, storm.nulls);
 	say("@ storm.nmi|NULLs in the thread|%lu|%lu\n", size, storm.row_nulls);
 	say("@ storm.nmi|hang|%lu|0\n", size);
+	storm.size = 0;
 }
 
 static void run_storm(void)
