@@ -14,7 +14,7 @@
 
 #define MAX_PLACES 16384
 #define SLOT 0 /* of the debug registers */
-#define STEPPED_PLACES 100 /* of a sweep, without breakpoints */
+#define STEPPED_PLACES 30 /* of a sweep, without breakpoints */
 
 s64 inject_full;
 KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, with everything");

@@ -9,6 +9,7 @@
 #include "tests/cpu1.h"
 #include "tests/inject_state.h"
 #include "tests/inject_sweep.h"
+#include "tests/step.h"
 #include "tests/test.h"
 
 /* ---- what CPU 1 does ---- */
@@ -238,6 +239,8 @@ static void sweep_all(const struct here *h, unsigned int n)
 		test_skip("needs two CPUs");
 		return;
 	}
+	if (!step_possible())
+		return;
 	REQUIRE(states_begin());
 	cpu1_start();
 	for (unsigned int i = 0; i < n; i++) {

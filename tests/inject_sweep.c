@@ -160,13 +160,28 @@ static u64 trace(const struct interrupted *c, const struct injection *x)
 	return n;
 }
 
-static u64 missed; /* places where the call did not come this time */
-
-static bool point(const struct interrupted *c, const struct injection *x, const char *nested, u64 at)
+static bool run_once(const struct interrupted *c, const struct injection *x, const char *nested, u64 at,
+		     bool *ran)
 {
 	point_begin(c);
-	missed += !inject_run(x, at);
+	*ran = inject_run(x, at);
 	return point_end(c, nested, at);
+}
+
+static u64 missed; /* places where the call did not come */
+
+/* What earlier points left in the map may lead it another way: then there is a new trace. */
+static bool point(const struct interrupted *c, const struct injection *x, const char *nested, u64 at)
+{
+	bool ran, ok = run_once(c, x, nested, at, &ran);
+
+	if (ran || !ok)
+		return ok;
+	if (at > trace(c, x))
+		return true; /* it is shorter now */
+	ok = run_once(c, x, nested, at, &ran);
+	missed += !ran;
+	return ok;
 }
 
 /* The first of the nested calls, a set of all, comes at every instruction; in a long
@@ -209,6 +224,8 @@ void sweep_with(const struct interrupted *c, const struct nested_call *calls, un
 
 void sweep(const struct interrupted *c)
 {
+	if (!step_possible())
+		return;
 	REQUIRE(states_begin());
 	sweep_with(c, nested_calls, NR_NESTED);
 	states_end();
