@@ -11,17 +11,11 @@
 #include "mm/early.h"
 
 static u64 early_limit = 1UL << 30;
-static u64 taken;
 static bool closed;
 
 void early_set_limit(u64 limit)
 {
 	early_limit = limit;
-}
-
-u64 early_taken(void)
-{
-	return taken;
 }
 
 /* Cut [pa, pa + size) out of range i, which holds it. */
@@ -38,10 +32,8 @@ static void range_cut(unsigned int i, u64 pa, u64 size)
 		r->size = tail;
 		return;
 	}
-	if (nr_mem_ranges == MAX_MEM_RANGES) {
-		taken += tail; /* no slot for the rest: it stays unused, and is counted */
-		return;
-	}
+	if (nr_mem_ranges == MAX_MEM_RANGES)
+		return; /* no slot for the rest: it stays unused */
 	for (unsigned int j = nr_mem_ranges++; j > i + 1; j--)
 		mem_ranges[j] = mem_ranges[j - 1];
 	mem_ranges[i + 1] = (struct mem_range){ pa + size, tail, r->node };
@@ -67,7 +59,6 @@ u64 early_alloc(u64 size, u64 align)
 		if (pa < r->base || pa >= end || end - pa < size)
 			continue;
 		range_cut(i, pa, size);
-		taken += size;
 		memset(phys_to_virt(pa), 0, size);
 		return pa;
 	}

@@ -14,7 +14,5 @@
  */
 u64 early_alloc(u64 size, u64 align);
 void early_set_limit(u64 limit);
-/* Bytes taken so far. */
-u64 early_taken(void);
 
 #endif
