@@ -64,7 +64,7 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso run replay soak coverage test test-long bench bench-compare debug lint clean help check-tools setup
+.PHONY: all iso run replay soak coverage test test-long bench bench-compare bench-linux debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
 
@@ -178,6 +178,10 @@ bench: setup
 	$(Q)$(MAKE) --no-print-directory iso
 	$(Q)$(PYTHON) tools/bench.py run --only '$(or $(BENCH),*)' --out '$(or $(OUT),latest.json)'
 
+# The same operations in Debian's kernels; STORM=1: NMIs from a second CPU; KERNEL= names versions.
+bench-linux: setup
+	$(Q)$(PYTHON) tools/bench-linux.py --kernel '$(KERNEL)' $(if $(STORM),--storm)
+
 bench-compare:
 	$(Q)$(PYTHON) tools/bench.py compare '$(A)' '$(B)'
 
@@ -204,6 +208,7 @@ help:
 	'make coverage   which lines of mm/ run; a table, and build/coverage/html' \
 	'make iso        build/anyctx.iso, which BIOS and UEFI boot' \
 	'make bench      count the instructions of each operation; results in build/bench' \
+	'make bench-linux  the same operations in Linux; STORM=1: its allocator under NMIs' \
 	'make bench-compare A=x.json B=y.json   what moved between two results' \
 	'make debug      boot it stopped, with gdb attached' \
 	'make lint       check the sources' \

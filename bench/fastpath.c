@@ -3,6 +3,7 @@
  * them locked, and how many cache lines of data, stack and code they touch.
  */
 #include "bench/bench.h"
+#include "bench/fill.h"
 #include "bench/loop.h"
 #include "bench/trace.h"
 #include "kernel/printk.h"
@@ -136,12 +137,18 @@ BENCH(trace, calls, "one call: instructions, locked ones, distinct cache lines o
 
 #define ROW 256
 
+static void make_nothing(void *obj)
+{
+	(void)obj;
+}
+
 /* By function: 256 in a row from nothing, or of what the free of a row left. */
 static void profile(enum bench_call call, size_t size, gfp_t gfp, const char *get, const char *put, bool cold)
 {
+	struct kmem_cache *cache = call == CALL_CACHE ? bench_cache(size, make_nothing) : NULL;
 	struct trace t;
 
-	now = (struct call){ .call = call, .size = size, .gfp = gfp, .n = ROW };
+	now = (struct call){ .call = call, .size = size, .gfp = gfp, .n = ROW, .cache = cache };
 	mm_quiesce();
 	if (!cold) {
 		get_traced(&now);
@@ -155,6 +162,32 @@ static void profile(enum bench_call call, size_t size, gfp_t gfp, const char *ge
 	trace_put_profile(put, ROW);
 	bench_put("(all)", put, t.insns * BENCH_ONE / ROW);
 	bench_put("(locked)", put, t.locked * BENCH_ONE / ROW);
+	bench_cache_end(cache);
+}
+
+static void pairs_traced(void *arg)
+{
+	struct call *c = arg;
+	unsigned int n = c->n;
+
+	c->n = 1;
+	for (unsigned int i = 0; i < n; i++) {
+		get_traced(c);
+		put_traced(c);
+	}
+	c->n = n;
+}
+
+static void profile_pairs(enum bench_call call, size_t size, const char *column)
+{
+	struct trace t;
+
+	now = (struct call){ .call = call, .size = size, .n = ROW };
+	pairs_traced(&now);
+	trace_call(pairs_traced, &now, &t);
+	trace_put_profile(column, ROW);
+	bench_put("(all)", column, t.insns * BENCH_ONE / ROW);
+	bench_put("(locked)", column, t.locked * BENCH_ONE / ROW);
 }
 
 BENCH(profile, objects, "256 in a row, cold, then freed: instructions each by function")
@@ -174,6 +207,27 @@ BENCH(profile, warm, "256 in a row, warm, then freed: instructions each by funct
 	profile(CALL_NOLOCK, 8192, 0, "8192", "8192 free", false);
 	profile(CALL_NOLOCK, 65536, 0, "64K", "64K free", false);
 	profile(CALL_NODE, 64, 0, "node 64", "node free", false);
+}
+
+BENCH(profile, pairs, "pairs, warm: instructions a pair by function")
+{
+	profile_pairs(CALL_KMALLOC, 64, "64");
+	profile_pairs(CALL_KMALLOC, 96, "96");
+	profile_pairs(CALL_NODE, 64, "node 64");
+	profile_pairs(CALL_PAGES, 0, "o0");
+	profile_pairs(CALL_PAGES, 6, "o6");
+	profile_pairs(CALL_PAGES, 10, "o10");
+	profile(CALL_CACHE, 64, GFP_KERNEL, "ctor 64", "free", false);
+}
+
+BENCH(profile, full, "with memory half full and nearly full, instructions by function")
+{
+	fill_to(50);
+	profile(CALL_PAGES, 0, GFP_KERNEL, "50% o0", "o0 free", true);
+	fill_to(99);
+	profile_pairs(CALL_KMALLOC, 64, "99% 64");
+	profile_pairs(CALL_PAGES, 0, "99% o0");
+	fill_end();
 }
 
 BENCH(profile, pages, "256 blocks in a row, warm, then freed: instructions each by function")

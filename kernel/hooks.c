@@ -17,6 +17,7 @@
 #include "kernel/smp.h"
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
+#include "mm/mm.h"
 
 static irq_hook_t tick_hook, nmi_hook;
 static trap_hook_t trap_hook;
@@ -93,6 +94,7 @@ void kernel_nmi(struct regs *r)
 	if (panic_nmi(r))
 		return;
 	hook_enter();
+	reclaim_answer();
 	watchdog_nmi(r);
 	fn = __atomic_load_n(&nmi_hook, __ATOMIC_ACQUIRE);
 	if (fn)

@@ -51,7 +51,7 @@ u64 defer_serve(void)
 		void *obj;
 
 		flags = arch_irq_save();
-		r = local_pop(&defer_top, 0, &obj);
+		r = local_pop(&defer_top, 0, NULL, &obj);
 		if (r == LOCAL_DONE) {
 			slab_put(cache_of(obj), &obj, 1);
 			this_cpu_add64(defer_counts.served, 1);

@@ -17,9 +17,10 @@ static __always_inline void *fast_alloc(u64 cpu_off, u32 offset)
 {
 	void *obj;
 
-	if (unlikely(local_pop(&cache_cpu[0].top, cpu_off, &obj) != LOCAL_DONE))
+	/* A constructed object's mark lies behind it: magazine_pop looks at that. */
+	if (unlikely(offset || local_pop_marked(&cache_cpu[0].top, cpu_off, free_mark, &obj) != LOCAL_DONE))
 		return NULL;
-	object_take(cache_at(cpu_off), obj, offset);
+	object_take(cache_at(cpu_off), obj, 0);
 	return obj;
 }
 
@@ -43,7 +44,7 @@ static __always_inline bool fast_free(void *p)
 		return false;
 	if (this_cpu_test64(&cache_cpu[0].mask, cpu_off, (u64)p) && !odd_start(p, cpu_off))
 		return false;
-	if (unlikely(mark_get(p, 0) == free_mark))
+	if (unlikely(sanitize_equal32(mark_at(p, 0), free_mark)))
 		return false;
 	object_give(cache_at(cpu_off), p, 0);
 	if (likely(local_push(&cache_cpu[0].top, cpu_off, p) == LOCAL_DONE))

@@ -250,9 +250,11 @@ DECLARE_PER_CPU(struct page_cpu, page_cpu);
  *
  * The slots lie at the end of an aligned block of MAG_SLOTS. top is the address
  * behind the newest object: at an aligned address the magazine is full, and the
- * slot below floor holds NULL, so that a pop from an empty one finds that. Closed
- * is both: top at the end, and NULL in the last slot.
+ * slot below floor points to magazine_bottom, which is not marked as a free object
+ * is, so that a pop from an empty one is refused by the same test as one of an object
+ * that has been written to. Closed is both: top at the end, and that in the last slot.
  */
+extern u64 magazine_bottom[];
 #define MAG_SLOTS (LOCAL_STACK_BYTES / sizeof(void *))
 #define MAG_BYTES (MAG_SLOTS * sizeof(void *))
 struct magazine {
@@ -310,10 +312,11 @@ extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
 
 /*
  * A free object holds, at cache->offset, in 8 bytes: its successor's index in the
- * slab's chain (low half; of no meaning in a magazine) and a mark (high half), a
- * secret of this boot. An allocated one's mark is cleared. So a free that finds
- * the mark is a double free, or one chance in 2^32; a chain without it has been
- * written to. The index is kept as its difference from the mark, so that no small
+ * slab's chain (low half; of no meaning in a magazine) and a mark (high half). It is
+ * cleared when the object is handed out, and only a marked one is: so whatever was
+ * done to a free object, it has one owner at most. A free that finds the mark is a
+ * double free, or one chance in 2^32; a free object without it has been written to.
+ * The index is kept as its difference from the mark, so that no small
  * number written over it is taken for one.
  *
  * State word, in the head page of a slab: head index 10 | free count 10 | cache
@@ -323,14 +326,19 @@ extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
  */
 static const u32 free_mark = 0x9d3bc3a5; /* any number; no link looks like an index with it */
 
+static __always_inline u32 *mark_at(const void *obj, u32 offset)
+{
+	return (u32 *)((char *)obj + offset + 4);
+}
+
 static __always_inline u32 mark_get(const void *obj, u32 offset)
 {
-	return sanitize_read32((u32 *)((char *)obj + offset + 4));
+	return sanitize_read32(mark_at(obj, offset));
 }
 
 static __always_inline void mark_set(void *obj, u32 offset, u32 mark)
 {
-	sanitize_write32((u32 *)((char *)obj + offset + 4), mark);
+	sanitize_write32(mark_at(obj, offset), mark);
 }
 
 static __always_inline u32 link_get(const void *obj, u32 offset)
@@ -432,6 +440,13 @@ void partial_count_empty(struct kmem_cache *s, int nid);
 bool partial_wants_trim(const struct kmem_cache *s, int nid);
 unsigned int hand_open(const struct page *head); /* head may be NULL */
 void hand_close(unsigned int slot);
+
+/* A free object that has lost its mark: reported, and nobody gets it any more. */
+void object_lost(const struct kmem_cache *s, const void *obj);
+static __always_inline bool object_sound(const struct kmem_cache *s, const void *obj)
+{
+	return likely(mark_get(obj, s->offset) == free_mark);
+}
 
 /* magazine.c. Any context; this CPU's magazine. */
 void magazine_setup(struct kmem_cache *s, unsigned int cpu, struct magazine *m);

@@ -182,12 +182,14 @@ void *krealloc(void *p, size_t size, gfp_t gfp)
 
 	if (ZERO_OR_NULL_PTR(p))
 		return alloc_size("krealloc", size, gfp, NUMA_NO_NODE, ~0u);
-	if (!had)
+	if (!had || bad_args("krealloc", gfp, NUMA_NO_NODE))
 		return NULL; /* reported */
 	if (!size) {
 		kfree(p);
 		return ZERO_SIZE_PTR;
 	}
+	if (size <= had && gfp & __GFP_ZERO)
+		memset((char *)p + size, 0, had - size);
 	if (size <= had && size > had / 2)
 		return p;
 	new = alloc_size("krealloc", size, gfp, NUMA_NO_NODE, ~0u);

@@ -2,7 +2,7 @@
  * magazine.c - a CPU's stack of free objects of one cache.
  *
  * Invariant: the slots from floor to top hold distinct free objects of the
- * cache, marked as free; the slot below floor holds NULL; and only this CPU
+ * cache, marked as free; the slot below floor holds the bottom; and only this CPU
  * reads or changes any of it, by the restartable sequences of arch/local.h. So a
  * call that interrupts another finds the magazine whole at every instruction, and
  * the interrupted one finds out.
@@ -20,8 +20,11 @@
 
 __section("percpu") struct cache_cpu cache_cpu[MAX_CACHES] __aligned(64);
 
+/* As long as an object may be with its mark behind it, and never marked. */
+u64 magazine_bottom[KMALLOC_MAX_CACHE_SIZE / sizeof(u64) + 2];
+
 /* What a cache without magazines has: closed for ever. */
-static struct magazine closed;
+static struct magazine closed = { .slot = { [MAG_SLOTS - 1] = magazine_bottom } };
 
 static u64 off_of(const struct kmem_cache *s)
 {
@@ -40,12 +43,16 @@ void *magazine_pop(const struct kmem_cache *s)
 	void *obj;
 
 	for (int i = 0; i < RETRIES; i++) {
-		enum local_result r = local_pop(&cache_cpu[0].top, off_of(s), &obj);
+		enum local_result r = local_pop(&cache_cpu[0].top, off_of(s), magazine_bottom, &obj);
 
-		if (r == LOCAL_DONE)
-			return obj;
 		if (r == LOCAL_REFUSED)
 			return NULL;
+		if (r == LOCAL_RESTART)
+			continue;
+		if (object_sound(s, obj))
+			return obj;
+		object_lost(s, obj);
+		i = 0; /* there are not many of those */
 	}
 	return NULL;
 }
@@ -68,7 +75,7 @@ u64 magazine_pop_many(const struct kmem_cache *s, void **out, u64 n)
 	u64 done = 0;
 
 	for (int i = 0; i < RETRIES; i++)
-		if (local_pop_many(&cache_cpu[0].top, off_of(s), out, n, &done) != LOCAL_RESTART)
+		if (local_pop_many(&cache_cpu[0].top, off_of(s), magazine_bottom, out, n, &done) != LOCAL_RESTART)
 			return done;
 	out[0] = magazine_pop(s);
 	return out[0] != NULL;
@@ -111,12 +118,15 @@ static unsigned int put_one_slab(struct kmem_cache *s, void **batch, unsigned in
 	void *objs[MAG_BATCH];
 
 	for (unsigned int i = 0; i < n; i++) {
-		if ((u64)batch[i] - start < size)
+		if ((u64)batch[i] - start >= size)
+			batch[rest++] = batch[i];
+		else if (object_sound(s, batch[i]))
 			objs[same++] = batch[i];
 		else
-			batch[rest++] = batch[i];
+			object_lost(s, batch[i]);
 	}
-	slab_put(s, objs, same);
+	if (same)
+		slab_put(s, objs, same);
 	return rest;
 }
 
@@ -155,9 +165,9 @@ u64 magazine_close(struct kmem_cache *s)
 		n += magazine_flush(s, ~0UL);
 		if (c->floor == c->end)
 			break; /* has no magazine */
-		if (local_move(&cache_cpu[0].top, off_of(s), c->floor, c->end, c->end, true) == LOCAL_DONE)
+		if (local_move(&cache_cpu[0].top, off_of(s), magazine_bottom, c->floor, c->end, c->end, true) == LOCAL_DONE)
 			break;
-		if (READ_ONCE(c->top) == c->end && !READ_ONCE(c->end[-1]))
+		if (READ_ONCE(c->top) == c->end && READ_ONCE(c->end[-1]) == magazine_bottom)
 			break; /* closed before */
 	}
 	return n;
@@ -168,7 +178,7 @@ void magazine_open(struct kmem_cache *s)
 	struct cache_cpu *c = mine(s);
 
 	if (c->floor != c->end)
-		local_move(&cache_cpu[0].top, off_of(s), c->end, c->floor, c->end, false);
+		local_move(&cache_cpu[0].top, off_of(s), magazine_bottom, c->end, c->floor, c->end, false);
 }
 
 /* -------------------------------------------------------- looking from outside */
@@ -178,7 +188,7 @@ u64 magazine_count(const struct kmem_cache *s, unsigned int cpu)
 	struct cache_cpu *c = per_cpu_ptr(cache_cpu[s->id], cpu);
 	void **top = READ_ONCE(c->top);
 
-	if (top == c->end && !READ_ONCE(c->end[-1]))
+	if (top == c->end && READ_ONCE(c->end[-1]) == magazine_bottom)
 		return 0;
 	return (u64)(top - c->floor);
 }
@@ -204,7 +214,7 @@ void magazine_setup(struct kmem_cache *s, unsigned int cpu, struct magazine *m)
 	void **end = (m ? m : &closed)->slot + MAG_SLOTS, **floor = m ? end - s->limit : end;
 
 	if (m)
-		floor[-1] = NULL;
+		floor[-1] = magazine_bottom;
 	/* In this order: a nested magazine_open must not find the old floor and new top. */
 	WRITE_ONCE(c->end, end);
 	WRITE_ONCE(c->floor, floor);

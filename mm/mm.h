@@ -20,6 +20,9 @@ void mm_quiesce(void);
  */
 unsigned int mm_check(void);
 
+/* In every NMI: another CPU may be at the end of memory, and ask for what this one caches. */
+void reclaim_answer(void);
+
 /* Bad frees and bad arguments reported since boot. */
 u64 mm_reports(void);
 /* While true, reports are counted but not printed (tests that provoke them). */

@@ -280,7 +280,7 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	} else {
 		if (order <= WORD_SHIFT)
 			put = private_put(pfn, order);
-		if (put == PUT_ELSEWHERE && order < WORD_SHIFT)
+		if (put == PUT_ELSEWHERE && order <= WORD_SHIFT)
 			put = private_change(pfn, order);
 		if (put == PUT_ELSEWHERE && give_block(pfn, order))
 			put = PUT_DONE;

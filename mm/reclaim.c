@@ -17,16 +17,19 @@
 #include "kernel/panic.h"
 #include "mm/fail.h"
 #include "mm/internal.h"
+#include "mm/mm.h"
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
+#include <arch/irq.h>
 
 volatile bool mm_tight;
 u64 tight_low, tight_high; /* pages */
 
 void reclaim_init(void)
 {
-	/* What the CPUs may hold privately must be gone well before the end. */
-	u64 per_cpu = 2 * NR_PRIVATE * WORD_PAGES * arch_nr_cpus_found();
+	/* What the CPUs may hold privately must be gone well before the end, and the
+	 * count is looked at once a line. */
+	u64 per_cpu = 2 * NR_PRIVATE * WORD_PAGES * arch_nr_cpus_found() + LINE_PAGES;
 
 	tight_low = managed_pages / 64;
 	if (tight_low < per_cpu)
@@ -69,12 +72,89 @@ u64 trim_all(void)
 	return pages;
 }
 
+/* ------------------------------------------------ what other CPUs hold, by NMI */
+
+/* Requests to this CPU: asked grows with each, answered follows. */
+struct asked {
+	u64 asked, answered;
+};
+static DEFINE_PER_CPU(struct asked, asked);
+
+#define ASK_POLLS 1000000 /* for an answer, at most */
+
+static bool cpu_holds(unsigned int cpu)
+{
+	const struct page_cpu *pc = per_cpu_ptr(page_cpu, cpu);
+
+	for (unsigned int i = 0; i < NR_PRIVATE; i++)
+		if ((u32)READ_ONCE(pc->private[i]))
+			return true;
+	if (defer_count(cpu))
+		return true;
+	for (u32 i = 1; i < MAX_CACHES; i++)
+		if (__atomic_load_n(&caches[i].live, __ATOMIC_ACQUIRE) && magazine_count(&caches[i], cpu))
+			return true;
+	return false;
+}
+
+/* Whoever interrupts or comes late here does it again: harmless. */
+void reclaim_answer(void)
+{
+	struct asked *a = this_cpu_ptr(asked);
+	u64 n = __atomic_load_n(&a->asked, __ATOMIC_ACQUIRE);
+
+	if (likely(n == READ_ONCE(a->answered)))
+		return;
+	flush_cpu();
+	__atomic_store_n(&a->answered, n, __ATOMIC_RELEASE);
+}
+
+/* While it waits it answers those who ask it, so two that wait for one another both
+ * get what they want. */
+static bool wait_for_answer(unsigned int cpu, u64 n)
+{
+	const struct asked *a = per_cpu_ptr(asked, cpu);
+
+	for (unsigned int i = 0; i < ASK_POLLS; i++) {
+		if (__atomic_load_n(&a->answered, __ATOMIC_ACQUIRE) >= n)
+			return true;
+		reclaim_answer();
+		cpu_relax();
+	}
+	return false;
+}
+
+/*
+ * The last resort of every context: a CPU that still holds something, as it has not
+ * served the IPI that tight mode sent it, is sent an NMI, which nothing keeps out but
+ * another NMI. True if any has given back. Nothing is waited for that the
+ * interrupted context would have to do, and no longer than ASK_POLLS.
+ */
+static bool reclaim_others(void)
+{
+	u64 wanted[NR_CPUS];
+	bool got = false;
+
+	for (unsigned int c = 0; c < num_online_cpus(); c++) {
+		wanted[c] = 0;
+		if (c == smp_processor_id() || !cpu_holds(c))
+			continue;
+		wanted[c] = __atomic_add_fetch(&per_cpu_ptr(asked, c)->asked, 1, __ATOMIC_SEQ_CST);
+		arch_send_nmi(c);
+	}
+	for (unsigned int c = 0; c < num_online_cpus(); c++)
+		if (wanted[c])
+			got |= wait_for_answer(c, wanted[c]);
+	return got;
+}
+
 bool reclaim(void)
 {
 	u64 got = flush_cpu();
 
 	if (!mm_tight)
 		defer_kick_all();
+	got += reclaim_others();
 	return got + trim_all() > 0;
 }
 

@@ -21,21 +21,23 @@ KPARAM_INT(panic_on_bad_free, "panic_on_bad_free", 0, 1, "1: a bad free is a pan
 
 static u64 reports;
 static bool quiet;
-/* Two texts by turns, so that a nested report does not tear the one being read. */
-static char last[2][200];
-static u32 last_turn;
+#define LINE 200
+
+/* The newest, for who looks when nothing is under way. */
+static char last[LINE];
 
 void mm_report(const char *call, const void *p, const char *fmt, ...)
 {
 	u64 n = __atomic_add_fetch(&reports, 1, __ATOMIC_SEQ_CST);
-	char what[128], *line = last[__atomic_add_fetch(&last_turn, 1, __ATOMIC_SEQ_CST) & 1];
+	char what[128], line[LINE];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	snprintf(line, sizeof(last[0]), "%s(%lx) on CPU %u in %s: %s", call, (u64)p,
+	snprintf(line, LINE, "%s(%lx) on CPU %u in %s: %s", call, (u64)p,
 		 smp_processor_id(), context_name(current_context()), what);
+	memcpy(last, line, LINE);
 	if (panic_on_bad_free && !quiet)
 		panic("mm: bad call: %s", line);
 	if (quiet || n > REPORTS_PRINTED)
@@ -57,5 +59,5 @@ void mm_reports_quiet(bool q)
 
 const char *mm_last_report(void)
 {
-	return last[last_turn & 1];
+	return last;
 }

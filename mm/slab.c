@@ -119,6 +119,11 @@ bool slab_release_if_empty(struct kmem_cache *s, struct page *head)
 
 /* ------------------------------------------------------------- taking objects */
 
+void object_lost(const struct kmem_cache *s, const void *obj)
+{
+	mm_report("slab", obj, "free object of %s was written to, or freed twice; nobody gets it any more", s->name);
+}
+
 static void report_chain(struct kmem_cache *s, const struct page *head, const void *obj)
 {
 	mm_report("slab", obj, "free object of %s was written to; the free ones of its slab at %lx are isolated",

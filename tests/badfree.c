@@ -8,7 +8,9 @@
  */
 #include <arch/cpu.h>
 #include "mm/internal.h"
+#include "lib/string.h"
 #include "tests/badcall.h"
+#include "lib/string.h"
 #include "tests/test.h"
 
 static struct kmem_cache *cache;
@@ -196,4 +198,22 @@ TEST(badfree, mark_written, "an object whose user wrote the mark of a free one i
 		p[0] = p[1] = free_mark;
 		kfree(p);
 	}
+}
+
+TEST(badfree, twice_after_write, "an object freed, written to and freed again is reported, and never has two owners")
+{
+	u64 flags = arch_irq_save();
+	void *p = kmalloc(64, GFP_NOWAIT), *a, *b;
+
+	REQUIRE(p != NULL);
+	test_expect_reports(1);
+	kfree(p);
+	memset(p, 0x5a, 64); /* the mark goes, so the second free looks like a first */
+	kfree(p);
+	a = kmalloc(64, GFP_NOWAIT);
+	b = kmalloc(64, GFP_NOWAIT);
+	EXPECT(a == p && b != p && b != NULL);
+	arch_irq_restore(flags);
+	kfree(a);
+	kfree(b);
 }

@@ -16,8 +16,8 @@
 #define SLOT 0 /* of the debug registers */
 #define STEPPED_PLACES 100 /* of a sweep, without breakpoints */
 
-static s64 inject_full;
-KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, however long it takes");
+s64 inject_full;
+KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, with everything");
 
 u64 injected_rip;
 

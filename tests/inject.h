@@ -6,12 +6,13 @@
  * Both run with interrupts off. Where the machine has breakpoints for instructions, one
  * of them stops the function: it runs once with a step after each instruction, which is
  * written down, and then once for each of these places, at full speed up to there.
- * Elsewhere it is stepped up to there, and sweeps leave places out if it is long.
+ * Elsewhere it is stepped up to there, and sweeps leave places out if it is long. A
+ * case asks step_possible first.
  */
 #ifndef TESTS_INJECT_H
 #define TESTS_INJECT_H
 
-#include <anyctx/types.h>
+#include "tests/step.h"
 
 struct injection {
 	void (*fn)(void *); /* the one interrupted; from the same state it goes the same way */
@@ -28,8 +29,9 @@ u64 inject_trace(const struct injection *x);
 bool inject_run(const struct injection *x, u64 at);
 /* The same without inject_trace, by steps. */
 bool inject_step(const struct injection *x, u64 at);
-/* A sweep over n places takes one in so many: 1 with breakpoints or inject_full=1. */
+/* A sweep over n places takes one in so many: 1 with breakpoints, or if all are wanted. */
 u64 inject_stride(u64 n);
+extern s64 inject_full; /* kernel argument: all places, however long it takes */
 /* Where nested ran the last time. */
 extern u64 injected_rip;
 

@@ -3,6 +3,7 @@
  */
 #include "tests/step.h"
 #include "kernel/hooks.h"
+#include "tests/test.h"
 
 #define DR6_SINGLE_STEP (1UL << 14)
 
@@ -34,4 +35,22 @@ u64 step_through(void (*fn)(void *), void *arg, void (*at)(struct regs *r))
 	set_trap_hook(NULL);
 	hook_sync();
 	return steps;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void no_look(struct regs *r)
+{
+	(void)r;
+}
+
+bool step_possible(void)
+{
+	if (step_through(nothing, NULL, no_look))
+		return true;
+	test_skip("this machine does not single-step");
+	return false;
 }

@@ -15,4 +15,7 @@ u64 step_through(void (*fn)(void *), void *arg, void (*at)(struct regs *r));
 /* The call alone, also in an NMI: who has set a trap hook gets the steps. */
 void call_stepping(void (*fn)(void *), void *arg);
 
+/* Does it (an emulation of the processor may not)? If not, the case is skipped: return. */
+bool step_possible(void);
+
 #endif

@@ -120,8 +120,11 @@ static u64 each_nested_call(void)
 TEST(words, interrupted,
      "orders 6 to 10 at any instruction: nested calls have the pages until the commit, not after")
 {
-	struct page *block = alloc_pages(GFP_KERNEL, MAX_ORDER);
+	struct page *block;
 
+	if (!step_possible())
+		return;
+	block = alloc_pages(GFP_KERNEL, MAX_ORDER);
 	REQUIRE(block != NULL);
 	base = page_to_pfn(block) >> WORD_SHIFT;
 	for (now.n = 2; now.n <= WORDS; now.n *= 2) {

@@ -9,7 +9,8 @@ enough and the same image gives the same figures again.
       the boots whose name matches; figures to build/bench/FILE (default
       latest.json), tables to the .txt beside it, plots to .svg files
   bench.py compare A.json B.json
-      what moved from A to B, by more than MOVED of it, the largest first
+      what moved from A to B, by more than MOVED of it, the largest first; shares of
+      functions come last
 
 A run fails if a boot does, or if it printed no figures.
 """
@@ -37,7 +38,7 @@ def boots():
     """name, kernel arguments, machine"""
     todo = [("main", "bench=pair.*,row.*,single.*,replace.*,memory.*,boot.*", {"SMP": "1", "MEM": "2G"}),
             ("remote", "bench=remote.*", {"SMP": "2", "MEM": "1G"}),
-            ("trace", "bench=trace.*,profile.*", {"SMP": "1", "MEM": "1G"})]
+            ("trace", "bench=trace.*,profile.*", {"SMP": "2", "MEM": "1G"})]
     for smp in (1, 2, 4, 16, 64):
         todo.append((f"cpus-{smp}", "bench=growth.*,boot.*", {"SMP": str(smp), "MEM": "1G"}))
     for mem in ("64M", "256M", "4G", "16G"):
@@ -231,8 +232,8 @@ def compare(options):
     moved = []
     for key in a.keys() & b.keys():
         if abs(b[key] - a[key]) > MOVED * max(abs(a[key]), 1):
-            moved.append(((b[key] + 0.01) / (a[key] + 0.01), key))
-    moved.sort(key=lambda m: (-max(m[0], 1 / m[0]), m[1]))
+            moved.append(((b[key] + 1) / (a[key] + 1), key))
+    moved.sort(key=lambda m: (m[1][1].startswith("profile"), -max(m[0], 1 / m[0]), m[1]))
     for ratio, key in moved:
         boot_name, case, row, column = key
         print(f"{'worse ' if ratio > 1 else 'better'} {ratio:6.2f}  {a[key]:12.2f} -> {b[key]:12.2f}  "
@@ -260,6 +261,8 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except BrokenPipeError:
+        sys.exit(0)
     except KeyboardInterrupt:
         print("interrupted")
         sys.exit(130)

@@ -2,7 +2,9 @@
 # the Makefile. docs/design-hosted.md.
 #
 #	make hosted                     build/hosted/anyctx
-#	make hosted SAN=address,undefined   build/hosted-asan-ubsan/anyctx
+#	make hosted SAN=address,undefined   build/hosted-asan-ubsan/anyctx; also SAN=thread,
+#	                                and SAN=valgrind, to be run by valgrind
+#	make test-hosted SAN=...        its suites and a main job
 
 HOSTED_CC ?= gcc
 SAN :=
@@ -11,24 +13,24 @@ san_words := $(subst $(comma), ,$(SAN))
 san_short = $(patsubst address,asan,$(patsubst undefined,ubsan,$(patsubst thread,tsan,$(1))))
 HOSTED := $(BUILD)/hosted$(subst $() ,,$(foreach s,$(san_words),-$(call san_short,$(s))))
 
-# ---- sources: all of these directories, but for what needs the bare machine
+# ---- sources: all that the kernel has, but for its machine and what needs that
 HOSTED_LEFT_OUT := \
 	$(wildcard tests/entry_*.c) \
 	tests/paging.c tests/acpi.c tests/apic.c
 # entry_*: the entry code, IST stacks and debug registers; paging: page tables and
 # rights; acpi, apic: tables and devices. And parts of the machine that a process has as well:
-HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/span.c arch/x86_64/backtrace.c arch/x86_64/insn.c
+HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/insn.c arch/x86_64/span.c arch/x86_64/backtrace.c
 HOSTED_LEFT_OUT += $(if $(filter thread,$(san_words)),arch/hosted/deliver_now.c,\
 	arch/hosted/deliver_later.c arch/hosted/tsan.c)
 # Sanitizers come with string functions that check what they touch:
 HOSTED_LEFT_OUT += $(if $(filter address thread,$(san_words)),lib/string.c)
-HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT),$(sort $(foreach d,arch/hosted kernel mm lib tests bench,$(wildcard $(d)/*.c)))) \
-	$(HOSTED_SHARED)
+HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT) arch/x86_64/%,$(wildcard arch/hosted/*.c) $(C_SRCS)) $(HOSTED_SHARED)
 HOSTED_OBJS := $(HOSTED_C:%.c=$(HOSTED)/%.o)
 
 # ---- what watches it. The first error ends the run. Each checker that the allocator
 # talks to has its own arch/sanitize.h.
-HOSTED_SAN := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+san_flags := $(subst $() ,$(comma),$(filter-out valgrind,$(san_words)))
+HOSTED_SAN := $(if $(san_flags),-fsanitize=$(san_flags) -fno-sanitize-recover=all)
 HOSTED_SAN_INCLUDE := $(patsubst %,-Iarch/hosted/sanitize/%,$(filter address thread valgrind,$(san_words)))
 
 # ThreadSanitizer sees nothing of arch/hosted; volatile accesses count as relaxed atomic
@@ -81,7 +83,8 @@ $(HOSTED)/anyctx: $(HOSTED)/ksyms.S
 	$(call say,LD,$@)
 	$(Q)$(HOSTED_CC) $(HOSTED_LDFLAGS) -o $@ $(HOSTED_OBJS) $<
 
+HOSTED_RUN := $(if $(filter valgrind,$(san_words)),valgrind -q --error-exitcode=9 --fair-sched=yes )$(HOSTED)/anyctx
 test-hosted: hosted
-	$(Q)$(PYTHON) tools/run-tests.py --hosted '$(HOSTED)/anyctx'
+	$(Q)$(PYTHON) tools/run-tests.py --hosted '$(HOSTED_RUN)'
 
 -include $(HOSTED_OBJS:.o=.d)

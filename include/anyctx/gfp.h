@@ -60,7 +60,10 @@ void get_page(struct page *page);
 void put_page(struct page *page);
 unsigned int page_ref_count(const struct page *page);
 
-/* Between a page descriptor, its address and its frame number; any context. */
+/*
+ * Between a page descriptor, its address and its frame number; any context. From an
+ * address or number that is not of managed memory: NULL. page must be a descriptor.
+ */
 void *page_address(const struct page *page);
 struct page *virt_to_page(const void *addr);
 u64 page_to_pfn(const struct page *page);

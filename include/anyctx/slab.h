@@ -30,7 +30,14 @@
 void *kmalloc(size_t size, gfp_t gfp);
 void *kzalloc(size_t size, gfp_t gfp);
 void *kmalloc_node(size_t size, gfp_t gfp, int node);
-/* New size, same first bytes; NULL leaves the old block as it was. */
+/*
+ * New size, same first bytes. From NULL or ZERO_SIZE_PTR: as kmalloc; to size 0: as
+ * kfree, and ZERO_SIZE_PTR. It may return p itself; NULL (no memory, or a bad call,
+ * which is reported) leaves the old block as it was. With __GFP_ZERO all bytes from
+ * the old block's end, as ksize tells it, to the new one's are zero, and so are
+ * those that a smaller size gives up; whoever gives the flag in every call of a
+ * block's life finds zeros in all that is new to him.
+ */
 void *krealloc(void *p, size_t size, gfp_t gfp);
 void kfree(const void *p);
 /* The bytes that may be used at p; 0 for NULL and ZERO_SIZE_PTR. */

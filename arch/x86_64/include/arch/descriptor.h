@@ -11,13 +11,13 @@
 #ifndef ARCH_DESCRIPTOR_H
 #define ARCH_DESCRIPTOR_H
 
-#include <anyctx/types.h>
+#include <arch/local.h>
 
 /* The 16-bit field of the pfn-th descriptor, where field is the first one's and a
  * descriptor has 24 bytes. false: there is no such page. end: one past the highest. */
 static __always_inline bool descriptor_read16(const u16 *field, u64 pfn, u64 end, u64 *out)
 {
-	u64 v = 0; /* for checkers that do not read asm */
+	u64 v;
 
 	(void)end;
 	__asm__ goto volatile(
@@ -30,9 +30,11 @@ static __always_inline bool descriptor_read16(const u16 *field, u64 pfn, u64 end
 		: [v] "=r"(v)
 		: [field] "i"(field), [index] "r"(pfn * 3)
 		: "memory" : none);
+	after_sequence();
 	*out = v;
 	return true;
 none:
+	after_sequence();
 	return false;
 }
 

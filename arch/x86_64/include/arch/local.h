@@ -48,6 +48,16 @@ static __always_inline bool this_cpu_test64(const u64 *var, u64 off, u64 bits)
 	return any;
 }
 
+/*
+ * Behind each way out of a sequence. Without it GCC before 12.4 and 13.3 (its bug
+ * 113921) may set the variables of a label's path before the sequence, in registers
+ * that the sequence overwrites. No instruction.
+ */
+static __always_inline void after_sequence(void)
+{
+	__asm__ volatile("");
+}
+
 enum local_result {
 	LOCAL_DONE,
 	LOCAL_REFUSED, /* empty or full */
@@ -62,30 +72,62 @@ enum local_result {
 	".popsection\n\t"
 
 /*
- * A stack of pointers whose per-CPU `top`, off bytes behind *var, points behind
- * its newest one. NULL below the oldest marks the bottom.
+ * A stack of pointers whose per-CPU `top`, off bytes behind *var, points behind its
+ * newest one. The pointer `bottom` (a constant; NULL will do) lies below the oldest.
  */
-static __always_inline enum local_result local_pop(void ***var, u64 off, void **out)
+static __always_inline enum local_result local_pop(void ***var, u64 off, const void *bottom, void **out)
 {
-	void **top = NULL, *p = NULL; /* for checkers that do not read asm */
+	void **top, *p;
 
 	__asm__ goto volatile(
 		"1:\n\t"
 		"movq %%gs:%c[var](%[off]), %[top]\n\t"
 		"movq -8(%[top]), %[p]\n\t"
-		"testq %[p], %[p]\n\t"
-		"jz %l[refused]\n\t"
+		"cmpq %[bottom], %[p]\n\t"
+		"je %l[refused]\n\t"
 		"subq $8, %%gs:%c[var](%[off])\n"
 		"2:\n\t"
 		RSEQ_ENTRY
 		: [top] "=&r"(top), [p] "=&r"(p)
-		: [off] "r"(off), [var] "i"(var)
+		: [off] "r"(off), [var] "i"(var), [bottom] "i"(bottom)
 		: "memory", "cc" : refused, restart);
+	after_sequence();
 	*out = p;
 	return LOCAL_DONE;
 refused:
+	after_sequence();
 	return LOCAL_REFUSED;
 restart:
+	after_sequence();
+	return LOCAL_RESTART;
+}
+
+/* The same if what it points to has `mark` in bytes 4-7; refused if not. So it may
+ * be the bottom that has not, if one can read there. */
+static __always_inline enum local_result local_pop_marked(void ***var, u64 off, u32 mark, void **out)
+{
+	void **top, *p;
+
+	__asm__ goto volatile(
+		"1:\n\t"
+		"movq %%gs:%c[var](%[off]), %[top]\n\t"
+		"movq -8(%[top]), %[p]\n\t"
+		"cmpl %[mark], 4(%[p])\n\t"
+		"jne %l[refused]\n\t"
+		"subq $8, %%gs:%c[var](%[off])\n"
+		"2:\n\t"
+		RSEQ_ENTRY
+		: [top] "=&r"(top), [p] "=&r"(p)
+		: [off] "r"(off), [var] "i"(var), [mark] "i"(mark)
+		: "memory", "cc" : refused, restart);
+	after_sequence();
+	*out = p;
+	return LOCAL_DONE;
+refused:
+	after_sequence();
+	return LOCAL_REFUSED;
+restart:
+	after_sequence();
 	return LOCAL_RESTART;
 }
 
@@ -94,7 +136,7 @@ restart:
 
 static __always_inline enum local_result local_push(void ***var, u64 off, void *p)
 {
-	void **top = NULL;
+	void **top;
 
 	__asm__ goto volatile(
 		"1:\n\t"
@@ -108,10 +150,13 @@ static __always_inline enum local_result local_push(void ***var, u64 off, void *
 		: [top] "=&r"(top)
 		: [off] "r"(off), [var] "i"(var), [p] "r"(p), [full] "i"(LOCAL_STACK_BYTES - 1)
 		: "memory", "cc" : refused, restart);
+	after_sequence();
 	return LOCAL_DONE;
 refused:
+	after_sequence();
 	return LOCAL_REFUSED;
 restart:
+	after_sequence();
 	return LOCAL_RESTART;
 }
 
@@ -119,10 +164,11 @@ restart:
  * Up to n pointers at once, n > 0, newest first: how many to *done. The copying
  * is part of the sequence, so n should be small.
  */
-static __always_inline enum local_result local_pop_many(void ***var, u64 off, void **out, u64 n, u64 *done)
+static __always_inline enum local_result local_pop_many(void ***var, u64 off, const void *bottom, void **out,
+							u64 n, u64 *done)
 {
-	void **top = NULL, *p = NULL; /* as above */
-	u64 i = 0;
+	void **top, *p;
+	u64 i;
 
 	__asm__ goto volatile(
 		"1:\n\t"
@@ -130,8 +176,8 @@ static __always_inline enum local_result local_pop_many(void ***var, u64 off, vo
 		"xorl %k[i], %k[i]\n"
 		"3:\n\t"
 		"movq -8(%[top]), %[p]\n\t"
-		"testq %[p], %[p]\n\t"
-		"jz 4f\n\t"
+		"cmpq %[bottom], %[p]\n\t"
+		"je 4f\n\t"
 		"movq %[p], (%[out], %[i], 8)\n\t"
 		"subq $8, %[top]\n\t"
 		"incq %[i]\n\t"
@@ -142,18 +188,20 @@ static __always_inline enum local_result local_pop_many(void ***var, u64 off, vo
 		"2:\n\t"
 		RSEQ_ENTRY
 		: [top] "=&r"(top), [p] "=&r"(p), [i] "=&r"(i)
-		: [off] "r"(off), [var] "i"(var), [out] "r"(out), [n] "r"(n)
+		: [off] "r"(off), [var] "i"(var), [out] "r"(out), [n] "r"(n), [bottom] "i"(bottom)
 		: "memory", "cc" : restart);
+	after_sequence();
 	*done = i;
 	return i ? LOCAL_DONE : LOCAL_REFUSED;
 restart:
+	after_sequence();
 	return LOCAL_RESTART;
 }
 
 static __always_inline enum local_result local_push_many(void ***var, u64 off, void *const *in, u64 n, u64 *done)
 {
-	void **top = NULL, *p = NULL;
-	u64 i = 0;
+	void **top, *p;
+	u64 i;
 
 	__asm__ goto volatile(
 		"1:\n\t"
@@ -175,9 +223,11 @@ static __always_inline enum local_result local_push_many(void ***var, u64 off, v
 		: [top] "=&r"(top), [p] "=&r"(p), [i] "=&r"(i)
 		: [off] "r"(off), [var] "i"(var), [in] "r"(in), [n] "r"(n), [full] "i"(LOCAL_STACK_BYTES - 1)
 		: "memory", "cc" : restart);
+	after_sequence();
 	*done = i;
 	return i ? LOCAL_DONE : LOCAL_REFUSED;
 restart:
+	after_sequence();
 	return LOCAL_RESTART;
 }
 
@@ -188,7 +238,7 @@ restart:
 static __always_inline enum local_result local_push_run(void ***var, u64 off, void *first, u64 stride, u64 n,
 							u32 mark, u64 *done)
 {
-	void **top = NULL, **end = NULL, **start = NULL, **some = NULL, *p = NULL; /* as above */
+	void **top, **end, **start, **some, *p;
 
 	__asm__ goto volatile(
 		"1:\n\t"
@@ -237,20 +287,23 @@ static __always_inline enum local_result local_push_run(void ***var, u64 off, vo
 		: [off] "r"(off), [var] "i"(var), [first] "r"(first), [stride] "r"(stride), [bytes] "r"(n * 8),
 		  [mark] "i"(mark), [full] "i"(LOCAL_STACK_BYTES - 1)
 		: "memory", "cc" : refused, restart);
+	after_sequence();
 	*done = (u64)(end - start);
 	return LOCAL_DONE;
 refused:
+	after_sequence();
 	return LOCAL_REFUSED;
 restart:
+	after_sequence();
 	return LOCAL_RESTART;
 }
 
 /*
- * If top is `from` and the word below `end` is NULL or made so, top becomes
+ * If top is `from` and the word below `end` is the bottom or made so, top becomes
  * `to`; refused otherwise. clear: make it so.
  */
-static __always_inline enum local_result local_move(void ***var, u64 off, void **from, void **to,
-						    void **end, bool clear)
+static __always_inline enum local_result local_move(void ***var, u64 off, const void *bottom, void **from,
+						    void **to, void **end, bool clear)
 {
 	__asm__ goto volatile(
 		"1:\n\t"
@@ -258,21 +311,24 @@ static __always_inline enum local_result local_move(void ***var, u64 off, void *
 		"jne %l[refused]\n\t"
 		"testb %[clear], %[clear]\n\t"
 		"jz 3f\n\t"
-		"movq $0, -8(%[end])\n"
+		"movq %[bottom], -8(%[end])\n"
 		"3:\n\t"
-		"cmpq $0, -8(%[end])\n\t"
+		"cmpq %[bottom], -8(%[end])\n\t"
 		"jne %l[refused]\n\t"
 		"movq %[to], %%gs:%c[var](%[off])\n"
 		"2:\n\t"
 		RSEQ_ENTRY
 		:
 		: [off] "r"(off), [var] "i"(var), [from] "r"(from), [to] "r"(to), [end] "r"(end),
-		  [clear] "r"(clear)
+		  [clear] "r"(clear), [bottom] "i"(bottom)
 		: "memory", "cc" : refused, restart);
+	after_sequence();
 	return LOCAL_DONE;
 refused:
+	after_sequence();
 	return LOCAL_REFUSED;
 restart:
+	after_sequence();
 	return LOCAL_RESTART;
 }
 

@@ -31,6 +31,11 @@ static __always_inline u32 sanitize_read32(const u32 *p)
 	return v;
 }
 
+static __always_inline bool sanitize_equal32(const u32 *p, u32 v)
+{
+	return sanitize_read32(p) == v;
+}
+
 static __always_inline void sanitize_write32(u32 *p, u32 v)
 {
 	__asm__ volatile("movl %1, %0" : "=m"(*p) : "r"(v));

@@ -1,0 +1,294 @@
+/*
+ * inject_state.c - known states of the allocator (inject_state.h).
+ *
+ * Everything is done by the public calls where they do it; an object gets into its
+ * slab's chain by a free while memory is said to be tight.
+ */
+#include "tests/inject_state.h"
+#include "lib/bits.h"
+#include "mm/internal.h"
+#include "mm/walk.h"
+#include "tests/pattern.h"
+#include "tests/test.h"
+
+#define MAX_HELD 400
+#define MAX_IN_SLAB 32
+#define PATTERN 64 /* bytes of a large block that are looked at */
+#define MAP_EVERY 64 /* checks, one looks at the whole map */
+
+struct kmem_cache *same, *other;
+
+static void *held[MAX_HELD];
+static unsigned int nr_held;
+static u64 pages_before, low, high, checks;
+static u64 cursor, next_word[NR_PRIVATE]; /* where this CPU looks for pages */
+
+/* ---- what is held ---- */
+
+static size_t pattern_size(const void *p)
+{
+	size_t size = ksize(p);
+
+	return size < PATTERN ? size : PATTERN;
+}
+
+bool hold(void *p)
+{
+	if (!p || nr_held == MAX_HELD) {
+		EXPECT(nr_held < MAX_HELD);
+		return false;
+	}
+	pattern_fill(p, pattern_size(p));
+	held[nr_held++] = p;
+	return true;
+}
+
+static bool is_of(const void *p, const struct kmem_cache *s)
+{
+	return virt_to_page(p)->type == PT_SLAB && virt_to_page(p)->cpu_off == CPU_OFF(s->id);
+}
+
+void *let_go(void)
+{
+	for (unsigned int i = nr_held; i--;)
+		if (is_of(held[i], same)) {
+			void *p = held[i];
+
+			held[i] = held[--nr_held];
+			return p;
+		}
+	EXPECT(!"an object is held");
+	return NULL;
+}
+
+unsigned int held_of(const struct kmem_cache *s)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < nr_held; i++)
+		n += is_of(held[i], s);
+	return n;
+}
+
+static u64 held_pages(void)
+{
+	u64 n = 0;
+
+	for (unsigned int i = 0; i < nr_held; i++)
+		if (virt_to_page(held[i])->type != PT_SLAB)
+			n += 1UL << virt_to_page(held[i])->order;
+	return n;
+}
+
+static void drop_all(void)
+{
+	while (nr_held)
+		kfree(held[--nr_held]);
+}
+
+/* ---- states ---- */
+
+void state_tight(bool on)
+{
+	tight_low = on ? 1UL << 40 : low;
+	tight_high = on ? 1UL << 40 : high;
+	__atomic_store_n(&mm_tight, on, __ATOMIC_SEQ_CST);
+	if (on) {
+		page_flush_cpu();
+		magazine_close(same);
+		magazine_close(other);
+		return;
+	}
+	magazine_open(same);
+	magazine_open(other);
+}
+
+static void empty(struct kmem_cache *s)
+{
+	magazine_open(s);
+	magazine_flush(s, ~0UL);
+	for (int nid = 0; nid < (int)num_nodes(); nid++)
+		partial_trim(s, nid);
+}
+
+/* The same way to the same pages each time. */
+static void look_from_where_we_began(void)
+{
+	struct page_cpu *pc = this_cpu_ptr(page_cpu);
+
+	WRITE_ONCE(pc->cursor, cursor);
+	for (unsigned int i = 0; i < NR_PRIVATE; i++)
+		WRITE_ONCE(pc->next_word[i], next_word[i]);
+}
+
+void state_reset(void)
+{
+	state_tight(false);
+	drop_all();
+	defer_serve();
+	empty(same);
+	empty(other);
+	page_flush_cpu();
+	look_from_where_we_began();
+}
+
+/* Into their slabs' chains. */
+static void free_to_chain(void *const *objs, unsigned int n)
+{
+	bool was = mm_tight;
+
+	state_tight(true);
+	for (unsigned int i = 0; i < n; i++)
+		kmem_cache_free(same, objs[i]);
+	state_tight(was);
+}
+
+void state_chain(unsigned int n)
+{
+	void *objs[MAX_IN_SLAB];
+
+	for (unsigned int i = 0; i < same->objects; i++)
+		EXPECT(hold(kmem_cache_alloc(same, GFP_NOWAIT)));
+	for (unsigned int i = 0; i < n; i++)
+		objs[i] = let_go();
+	free_to_chain(objs, n);
+}
+
+void state_magazine(unsigned int n)
+{
+	while (n--)
+		kmem_cache_free(same, let_go());
+}
+
+void state_deferred(unsigned int n)
+{
+	state_magazine(SAME_LIMIT - (unsigned int)magazine_count(same, 0));
+	while (n--) {
+		void *p = let_go();
+
+		object_give(same, p, same->offset);
+		EXPECT(defer_free(p));
+	}
+}
+
+void state_empty_slab(void)
+{
+	void *objs[MAX_IN_SLAB];
+
+	for (unsigned int i = 0; i < same->objects; i++)
+		objs[i] = kmem_cache_alloc(same, GFP_NOWAIT);
+	free_to_chain(objs, same->objects);
+}
+
+void state_private(void)
+{
+	free_pages(alloc_pages(GFP_NOWAIT, 0), 0);
+	free_pages(alloc_pages(GFP_NOWAIT, 2), 2);
+}
+
+/* ---- begin and end ---- */
+
+static void limit_magazines(struct kmem_cache *s)
+{
+	s->limit = SAME_LIMIT;
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+		magazine_setup(s, cpu, &s->magazines[cpu]);
+}
+
+bool states_begin(void)
+{
+	same = kmem_cache_create("inject-same", 200, 0, 0, NULL);
+	other = kmem_cache_create("inject-other", 32, 0, 0, NULL);
+	if (!same || !other)
+		return false;
+	/* All slabs alike, so that they can be counted. */
+	if (same->order != same->min_order || other->order != other->min_order || same->objects > MAX_IN_SLAB)
+		return false;
+	limit_magazines(same);
+	low = tight_low;
+	high = tight_high;
+	page_flush_cpu();
+	cursor = this_cpu_ptr(page_cpu)->cursor;
+	for (unsigned int i = 0; i < NR_PRIVATE; i++)
+		next_word[i] = this_cpu_ptr(page_cpu)->next_word[i];
+	pages_before = nr_free_pages();
+	checks = 0;
+	return true;
+}
+
+void states_end(void)
+{
+	state_reset();
+	EXPECT_EQ(kmem_cache_destroy(same), 0);
+	EXPECT_EQ(kmem_cache_destroy(other), 0);
+}
+
+/* ---- is all there? ---- */
+
+static u64 slabs_of(const struct kmem_cache *s)
+{
+	u64 n = 0;
+
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+		n += per_cpu_ptr(cache_cpu[s->id], cpu)->slabs;
+	return n;
+}
+
+static u64 idle_on(u64 stack)
+{
+	u64 n = 0, steps = 0;
+
+	for (u32 pfn = (u32)stack; pfn && steps++ < managed_pages; pfn = pfn_page(pfn)->next)
+		n += ST_FREE(pfn_page(pfn)->state);
+	return n;
+}
+
+/* Objects of s that are free somewhere. */
+static u64 idle_of(const struct kmem_cache *s)
+{
+	u64 n = 0, deferred = 0;
+
+	for (unsigned int nid = 0; nid < num_nodes(); nid++)
+		for (unsigned int i = 0; i < 2; i++)
+			n += idle_on(s->partial[nid].stack[i]);
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+		n += magazine_count(s, cpu);
+		deferred += defer_count(cpu);
+	}
+	return n + (s == same ? deferred : 0); /* only that cache's are deferred here */
+}
+
+static bool objects_add_up(const struct kmem_cache *s)
+{
+	return idle_of(s) + held_of(s) == slabs_of(s) * s->objects;
+}
+
+static bool map_adds_up(void)
+{
+	u64 n = 0;
+
+	for (u64 w = 0; w < nr_lines * LINE_WORDS; w++)
+		n += popcount32(free_map_of(w));
+	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+		for (unsigned int i = 0; i < NR_PRIVATE; i++)
+			n += popcount32((u32)per_cpu_ptr(page_cpu, cpu)->private[i]);
+	return n == nr_free_pages();
+}
+
+const char *state_unsound(void)
+{
+	u64 slabs = (slabs_of(same) << same->order) + (slabs_of(other) << other->order);
+
+	for (unsigned int i = 0; i < nr_held; i++)
+		if (!pattern_ok(held[i], pattern_size(held[i])))
+			return "contents of a block that is held";
+	if (!objects_add_up(same))
+		return "objects of the same cache";
+	if (!objects_add_up(other))
+		return "objects of the other cache";
+	if (nr_free_pages() + slabs + held_pages() != pages_before)
+		return "count of free pages";
+	if (checks++ % MAP_EVERY == 0 && !map_adds_up())
+		return "pages in the map";
+	return NULL;
+}
