@@ -3,6 +3,7 @@
  * apart: by the watchdog, the panic report, the exit status. CPU 0, after boot.
  */
 #include "kernel/crash.h"
+#include <anyctx/slab.h>
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
 #include <arch/time.h>
@@ -16,7 +17,7 @@
 static s64 lockup = -1;
 KPARAM_INT(lockup, "lockup", -1, NR_CPUS - 1, "this CPU spins with interrupts off; -1: none");
 static const char *crash;
-KPARAM_STR(crash, "crash", "end badly: panic, everywhere, wild, stack, deadlock, triple, hang");
+KPARAM_STR(crash, "crash", "end badly: panic, everywhere, wild, stack, deadlock, triple, hang, badfree, nocache");
 
 static void crash_panic(void)
 {
@@ -85,20 +86,34 @@ static void crash_hang(void)
 		cpu_relax();
 }
 
+/* Reported so often that the rest is only counted; or a panic, with panic_on_bad_free=1. */
+static void crash_badfree(void)
+{
+	for (unsigned int i = 0; i < 1000; i++)
+		kfree((void *)0x1000);
+}
+
+static void crash_nocache(void)
+{
+	kmem_cache_create("no-cache", 0, 0, SLAB_PANIC, NULL);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } crashes[] = {
 	{ "panic", crash_panic },       { "everywhere", crash_everywhere }, { "wild", crash_wild },
 	{ "stack", crash_stack_start }, { "deadlock", crash_deadlock },     { "triple", crash_triple },
-	{ "hang", crash_hang },
+	{ "hang", crash_hang },         { "badfree", crash_badfree },       { "nocache", crash_nocache },
 };
 
 static bool crash_as_asked(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(crashes); i++)
-		if (!strcmp(crash, crashes[i].name))
+		if (!strcmp(crash, crashes[i].name)) {
 			crashes[i].run();
+			return false;
+		}
 	printk("error: crash=%s is none of those that the list of arguments names\n", crash);
 	return false;
 }

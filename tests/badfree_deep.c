@@ -1,0 +1,128 @@
+/*
+ * badfree_deep.c - frees that are wrong and yet pass the checks of the public calls, as
+ * two CPUs that free the same at the same instant do: the layers below notice. And calls
+ * that are kept from ending their short ways, again and again.
+ */
+#include <arch/debug.h>
+#include "mm/internal.h"
+#include "mm/mm.h"
+#include "tests/badcall.h"
+#include "tests/step.h"
+#include "tests/test.h"
+
+/* ---- what is free already ---- */
+
+static struct page *page;
+static unsigned int page_order;
+
+static void give_again(void *unused)
+{
+	(void)unused;
+	page_free_block(page, page_order, PT_BLOCK);
+}
+
+TEST(badfree, block_twice_below, "a block that is free already is not given back once more, whatever its order")
+{
+	reports_begin();
+	for (page_order = 0; page_order <= MAX_ORDER; page_order++) {
+		page = alloc_pages(GFP_KERNEL, page_order);
+		REQUIRE(page != NULL);
+		free_pages(page, page_order);
+		expect_reports_here(give_again, NULL, 1, "free already");
+		EXPECT_EQ(mm_check(), 0);
+	}
+}
+
+static struct kmem_cache *cache;
+static void *object;
+
+static void put_again(void *unused)
+{
+	(void)unused;
+	slab_put(cache, &object, 1);
+}
+
+TEST(badfree, object_twice_below, "a slab whose objects are all free takes none")
+{
+	reports_begin();
+	cache = kmem_cache_create("twice", 64, 0, 0, NULL);
+	REQUIRE(cache != NULL);
+	object = kmem_cache_alloc(cache, GFP_KERNEL);
+	kmem_cache_free(cache, object);
+	magazine_flush(cache, ~0UL);
+	expect_reports_here(put_again, NULL, 1, "double free");
+	EXPECT_EQ(mm_check(), 0);
+	EXPECT_EQ(kmem_cache_destroy(cache), 0);
+}
+
+/* ---- interrupted at each instruction ---- */
+
+#define MANY 8
+static void *objs[MANY];
+static u64 went;
+
+static bool disturbing = true;
+
+/* A step that is not said to leave all alone sends the sequence that it is in back. */
+static void disturb(struct regs *r)
+{
+	(void)r;
+	if (!disturbing)
+		arch_debug_undisturbed();
+}
+
+static void pop_many(void *unused)
+{
+	(void)unused;
+	went = magazine_pop_many(cache, objs, MANY);
+}
+
+static void push_many(void *unused)
+{
+	(void)unused;
+	went = magazine_push_many(cache, objs, MANY);
+}
+
+TEST(badfree, sequences_give_up, "a magazine that is disturbed at each instruction is left alone, in bounded time")
+{
+	cache = kmem_cache_create("disturbed", 64, 0, 0, NULL);
+	REQUIRE(cache != NULL);
+	kmem_cache_free(cache, kmem_cache_alloc(cache, GFP_KERNEL));
+	REQUIRE(magazine_count(cache, smp_processor_id()) > MANY);
+	step_through(pop_many, NULL, disturb);
+	EXPECT_EQ(went, 0);
+	pop_many(NULL);
+	EXPECT_EQ(went, MANY);
+	step_through(push_many, NULL, disturb);
+	EXPECT_EQ(went, 0);
+	push_many(NULL);
+	EXPECT_EQ(went, MANY);
+	EXPECT_EQ(kmem_cache_destroy(cache), 0);
+}
+
+/* With interrupts off, so that nobody else serves it. */
+static void defer_and_serve(void *unused)
+{
+	u64 flags = arch_irq_save();
+
+	(void)unused;
+	disturbing = false;
+	EXPECT(defer_free(object));
+	disturbing = true;
+	EXPECT_EQ(defer_serve(), 0);
+	EXPECT_EQ(defer_count(smp_processor_id()), 1);
+	arch_irq_restore(flags);
+}
+
+TEST(badfree, serving_gives_up, "a service of deferred frees that is disturbed at each instruction is put off again")
+{
+	cache = kmem_cache_create("disturbed", 64, 0, 0, NULL);
+	REQUIRE(cache != NULL);
+	object = kmem_cache_alloc(cache, GFP_KERNEL);
+	REQUIRE(object != NULL);
+	mark_set(object, cache->offset, free_mark);
+	step_through(defer_and_serve, NULL, disturb);
+	defer_free_barrier();
+	EXPECT_EQ(defer_count(smp_processor_id()), 0);
+	EXPECT_EQ(kmem_cache_destroy(cache), 0);
+}
