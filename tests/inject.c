@@ -12,7 +12,7 @@
 #include "tests/step.h"
 #include "tests/test.h"
 
-#define MAX_PLACES 16384
+#define MAX_PLACES 131072
 #define SLOT 0 /* of the debug registers */
 #define STEPPED_PLACES 30 /* of a sweep, without breakpoints */
 

@@ -293,7 +293,9 @@ static void call_reclaim(void *unused)
 
 TEST(inject, reclaim, "the last resort before NULL, interrupted")
 {
-	sweep(&(struct interrupted){ .state = cached, .run = call_reclaim, .stride = 11 });
+	/* It looks at every other CPU's caches, so it grows with them. */
+	sweep(&(struct interrupted){ .state = cached, .run = call_reclaim,
+				     .stride = 11 + 2 * num_online_cpus() });
 }
 
 /* ---- by NMIs ---- */
