@@ -8,18 +8,30 @@
 
 #include <arch/cpu.h>
 
+#define EXACT_PAIRS 8
+#define EXACT_SHORT 1000 /* instructions */
+#define EXACT_LONG  3000
+
+/*
+ * Two lengths, so that only a clock that counts instructions gives their difference; a
+ * coarse clock of a fast host may well show the same time for the same code, often.
+ */
 static inline bool clock_is_exact(void)
 {
-	u64 seen[3], flags = arch_irq_save();
+	unsigned long flags = arch_irq_save();
+	bool exact = true;
 
-	for (unsigned int i = 0; i < 3; i++) {
-		u64 t = arch_rdtsc();
+	for (unsigned int i = 0; i < EXACT_PAIRS; i++) {
+		u64 t0 = arch_rdtsc(), t1, t2;
 
-		__asm__ volatile(".rept 1000\n\tnop\n\t.endr");
-		seen[i] = arch_rdtsc() - t;
+		__asm__ volatile(".rept %c0\n\tnop\n\t.endr" : : "i"(EXACT_SHORT));
+		t1 = arch_rdtsc();
+		__asm__ volatile(".rept %c0\n\tnop\n\t.endr" : : "i"(EXACT_LONG));
+		t2 = arch_rdtsc();
+		exact &= (t2 - t1) - (t1 - t0) == EXACT_LONG - EXACT_SHORT;
 	}
 	arch_irq_restore(flags);
-	return seen[0] == seen[1] && seen[1] == seen[2] && seen[0] < 1100;
+	return exact;
 }
 
 #endif
