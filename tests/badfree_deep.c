@@ -21,7 +21,8 @@ static void give_again(void *unused)
 	page_free_block(page, page_order, PT_BLOCK);
 }
 
-TEST(badfree, block_twice_below, "a block that is free already is not given back once more, whatever its order")
+TEST(badfree, block_twice_below,
+     "a block that is free already is not given back once more, whatever its order")
 {
 	reports_begin();
 	for (page_order = 0; page_order <= MAX_ORDER; page_order++) {
@@ -55,6 +56,27 @@ TEST(badfree, object_twice_below, "a slab whose objects are all free takes none"
 	EXPECT_EQ(kmem_cache_destroy(cache), 0);
 }
 
+static void flush(void *unused)
+{
+	(void)unused;
+	magazine_flush(cache, ~0UL);
+}
+
+TEST(badfree, written_in_magazine,
+     "an object that was written to while it lay in a magazine is not put into its slab")
+{
+	reports_begin();
+	cache = kmem_cache_create("written", 64, 0, 0, NULL);
+	REQUIRE(cache != NULL);
+	object = kmem_cache_alloc(cache, GFP_KERNEL);
+	kmem_cache_free(cache, object);
+	mark_set(object, cache->offset, 0);
+	expect_reports_here(flush, NULL, 1, "was written to");
+	EXPECT_EQ(mm_check(), 0);
+	kmem_cache_free(cache, object); /* as it says that it is in use */
+	EXPECT_EQ(kmem_cache_destroy(cache), 0);
+}
+
 /* ---- interrupted at each instruction ---- */
 
 #define MANY 8
@@ -83,8 +105,11 @@ static void push_many(void *unused)
 	went = magazine_push_many(cache, objs, MANY);
 }
 
-TEST(badfree, sequences_give_up, "a magazine that is disturbed at each instruction is left alone, in bounded time")
+TEST(badfree, sequences_give_up,
+     "a magazine that is disturbed at each instruction is left alone, in bounded time")
 {
+	if (!step_possible())
+		return;
 	cache = kmem_cache_create("disturbed", 64, 0, 0, NULL);
 	REQUIRE(cache != NULL);
 	kmem_cache_free(cache, kmem_cache_alloc(cache, GFP_KERNEL));
@@ -114,8 +139,11 @@ static void defer_and_serve(void *unused)
 	arch_irq_restore(flags);
 }
 
-TEST(badfree, serving_gives_up, "a service of deferred frees that is disturbed at each instruction is put off again")
+TEST(badfree, serving_gives_up,
+     "a service of deferred frees that is disturbed at each instruction is put off again")
 {
+	if (!step_possible())
+		return;
 	cache = kmem_cache_create("disturbed", 64, 0, 0, NULL);
 	REQUIRE(cache != NULL);
 	object = kmem_cache_alloc(cache, GFP_KERNEL);
@@ -125,4 +153,42 @@ TEST(badfree, serving_gives_up, "a service of deferred frees that is disturbed a
 	defer_free_barrier();
 	EXPECT_EQ(defer_count(smp_processor_id()), 0);
 	EXPECT_EQ(kmem_cache_destroy(cache), 0);
+}
+
+/* ---- a free in the middle of a look at a hint ---- */
+
+static u64 hint_line;
+static bool given;
+
+static void recheck(void *unused)
+{
+	(void)unused;
+	hint_recheck(HINT_ANY, hint_line);
+}
+
+/* As soon as the hint is gone a page comes back to the line. */
+static void give_when_cleared(struct regs *r)
+{
+	(void)r;
+	if (!given && !hint_test(HINT_ANY, hint_line)) {
+		given = true;
+		EXPECT(word_give(hint_line * LINE_WORDS, 1));
+	}
+}
+
+TEST(badfree, hint_recheck, "a page that is freed while a search clears its line's hint keeps the hint")
+{
+	if (!step_possible())
+		return;
+	page = alloc_pages(GFP_KERNEL, MAX_ORDER);
+	REQUIRE(page != NULL);
+	hint_line = page_to_pfn(page) >> LINE_SHIFT;
+	line_split(hint_line);
+	hint_set(HINT_ANY, hint_line);
+	given = false;
+	step_through(recheck, NULL, give_when_cleared);
+	EXPECT(given);
+	EXPECT(hint_test(HINT_ANY, hint_line));
+	EXPECT_EQ(word_take_all(hint_line * LINE_WORDS, 0), 1);
+	free_pages(page, MAX_ORDER);
 }

@@ -107,12 +107,14 @@ TEST(check, magazine, "the checker tells a magazine's wrong objects, and too man
 
 TEST(check, cache, "the checker tells a cache's wrong counts of slabs, and slabs of a cache that is gone")
 {
+	struct cache_cpu *c;
 	struct slab_stacks *p;
 	u32 dead = 0;
 
 	REQUIRE(begin());
+	c = this_cpu_ptr(cache_cpu[s->id]);
 	p = &s->partial[page_to_nid(head)];
-	spoil64("one slab more", &this_cpu_ptr(cache_cpu[s->id])->slabs, this_cpu_ptr(cache_cpu[s->id])->slabs + 1);
+	spoil64("one slab more", &c->slabs, c->slabs + 1);
 	spoil64("one on the stacks more", &p->nr, p->nr + 1);
 	spoil("a dead cache", &s->live, &dead, sizeof(dead));
 	end();

@@ -164,6 +164,10 @@ static void check_zeroing(size_t size)
 	check_zeroed(size, kmalloc_node(size, GFP_KERNEL | __GFP_ZERO, 0));
 	check_zeroed(size, kmalloc_nolock(size, __GFP_ZERO, NUMA_NO_NODE));
 	check_zeroed(size, krealloc(NULL, size, GFP_KERNEL | __GFP_ZERO));
+	p = kzalloc(size, GFP_KERNEL);
+	REQUIRE(p != NULL);
+	memset((char *)p + size, 0xff, ksize(p) - size);
+	check_zeroed(size, krealloc(p, size, GFP_KERNEL | __GFP_ZERO)); /* where it is */
 }
 
 TEST(kmalloc, zeroed, "__GFP_ZERO clears all that ksize tells, after a dirty free, in every call and size")

@@ -118,6 +118,8 @@ def start(run):
 
 def problems(status, text):
     found = [] if status == 0 else [f"status {status}"]
+    if "terminating on signal" in text:
+        found.append("QEMU was stopped from outside, which says nothing about the kernel")
     for pattern, wanted in ((r"^failures while memory was free: (\d+)", "0"),
                             (r"counters unlike the walk: (\d+)", "0"), (r"^errors in blocks: (\d+)", "0"),
                             (r"reports of bad use: (\d+)", "0"), (r"^main job: (passed|FAILED)$", "passed")):
