@@ -188,7 +188,7 @@ def boot(version, storm):
             case, row, column, value = m.groups()
             figures.setdefault(case, {}).setdefault(row, {})[column] = float(value)
     if status is None and storm:
-        print("   no end within 15 minutes: a hang of the whole machine")
+        print("   not done within 15 minutes: slow or hung")
     elif status not in ((33, 35) if storm else (33,)):
         raise Failure(f"Linux {version} ended with status {status}:\n" + "\n".join(text.splitlines()[-20:]))
     for line in text.splitlines():
