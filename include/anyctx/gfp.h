@@ -5,7 +5,8 @@
  * context: thread, interrupt, NMI, and a breakpoint that hit inside these very
  * calls. The others may be made from thread and hard interrupt context; they
  * differ only in that they may wait a bounded time for other CPUs to give back
- * what they cache before they say that memory is exhausted.
+ * what they cache before they say that memory is exhausted. free_frozen_pages,
+ * reference counting, and what only looks: any context.
  *
  * Failure. NULL means that no free block of that order was left in the memory
  * that the call may use; an order above MAX_ORDER or an unknown flag is

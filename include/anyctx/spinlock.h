@@ -1,9 +1,14 @@
 /*
  * spinlock.h - ticketless test-and-set lock with an owner, for short sections.
  *
- * spin_lock may not be called from an NMI or a debug exception on a lock that
- * the interrupted code may hold; spin_trylock may be called from anywhere, on
- * one CPU as on many: it fails if the lock is held, whoever holds it.
+ * Contexts. The trylocks, spin_is_locked, and the unlock of what was taken: any.
+ * spin_lock and spin_lock_irqsave wait, so they may be called only where the
+ * interrupted code cannot hold the lock: a lock that interrupts take wants
+ * spin_lock_irqsave in threads; what NMIs or debug exceptions take, they and all
+ * others take by trylock. On one CPU it is a lock as on many. Not fair.
+ *
+ * Failure. Waiting for a lock that this CPU holds, and giving back one that it does
+ * not hold, is a panic that says so.
  */
 #ifndef ANYCTX_SPINLOCK_H
 #define ANYCTX_SPINLOCK_H
@@ -16,14 +21,22 @@ typedef struct {
 
 #define SPINLOCK_INIT { 0 }
 
+/* Free; before its first use. */
 void spin_lock_init(spinlock_t *l);
+/* Returns when it is taken. */
 void spin_lock(spinlock_t *l);
 void spin_unlock(spinlock_t *l);
+/* Never waits. True: taken; false: held, by whichever CPU and context. */
 bool spin_trylock(spinlock_t *l);
+/* Is it held by anybody? May have changed when it returns. */
 bool spin_is_locked(const spinlock_t *l);
-/* With local interrupts off while held; the value goes back to the unlock. */
+/* With interrupts off on this CPU while held; returns what they were, for the
+ * unlock. While it waits they are as they were. */
 u64 spin_lock_irqsave(spinlock_t *l);
+/* Unlock, then interrupts as flags says. */
 void spin_unlock_irqrestore(spinlock_t *l, u64 flags);
+/* Never waits. True: taken, with interrupts off, and *flags is for the unlock;
+ * false: held, interrupts are as they were, and *flags means nothing. */
 bool spin_trylock_irqsave(spinlock_t *l, u64 *flags);
 
 #endif
