@@ -59,6 +59,9 @@ die() {
 	exit 4
 }
 
+[[ $MEM =~ ^[1-9][0-9]*[mMgG]?$ ]] || die "MEM=$MEM: not a size of memory, such as 512M or 2G"
+[[ $TIMEOUT =~ ^[0-9]*$ ]] || die "TIMEOUT=$TIMEOUT: not a number of seconds (0: no limit)"
+
 # ---- a list of SMP values: one boot each, whatever the others did
 if [[ $SMP == *,* ]]; then
 	failed=""

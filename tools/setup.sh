@@ -7,12 +7,14 @@
 #	                                compiling needs); status 1 if anything is
 #
 # Where the distribution's QEMU is unfit (tools/qemu-version.sh) a newer one is
-# taken from Debian's backports of the same mirror that apt uses already.
+# taken from Debian's backports of the same mirror that apt uses already. One named
+# by QEMU= has to be fit: else nothing is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/qemu-version.sh
 . tools/qemu-version.sh
 
+named=${QEMU:-}
 QEMU=${QEMU:-qemu-system-x86_64}
 scope=all
 check=no
@@ -21,7 +23,7 @@ for arg in "$@"; do
 	--check) check=yes ;;
 	build | all) scope=$arg ;;
 	*)
-		sed -n '2,12s/^# \{0,1\}//p' "$0"
+		sed -n '2,13s/^# \{0,1\}//p' "$0"
 		exit 1 ;;
 	esac
 done
@@ -178,6 +180,13 @@ install_qemu() {
 		die "no fit QEMU ($QEMU_OLDEST_SOUND or later) for ${PRETTY_NAME:-this system}: install one, or name it by QEMU=/path/qemu-system-x86_64" ;;
 	esac
 }
+
+# One that was named is taken or refused; no other is installed in its place.
+if [ -n "$named" ] && [ "$named" != qemu-system-x86_64 ] && [ "$scope" = all ] && ! have_qemu; then
+	version=$(qemu_version "$QEMU")
+	[ -n "$version" ] || die "QEMU=$QEMU does not run"
+	die "QEMU=$QEMU: $(qemu_unfit "$version")"
+fi
 
 need=$(missing | tr '\n' ' ')
 need=${need% }
