@@ -165,15 +165,17 @@ def hosted_boots(program, long):
     if os.environ.get("T") or os.environ.get("SMP") or extra:
         args = f"test={os.environ.get('T') or '*'} {extra}".strip()
         return [one(suite, f"given-cpus{n}", n, args) for n in os.environ.get("SMP", "4").split(",")]
-    # Two million single steps, each with two system calls; one run of them will do.
-    fast = "test=*,-printk.every_instruction"
-    todo = [one(suite, "cpus2", 2, fast), one(suite, "cpus1", 1, "test=*"), one(suite, "cpus4", 4, fast)]
+    # Millions of single steps; each is two system calls, and on a virtual machine 10 us.
+    stepping = ["printk.every_instruction", "words.interrupted", "lines.interrupted"]
+    fast = ",-".join(["test=*"] + stepping)
+    todo = [one(suite, f"cpus{n}", n, fast) for n in (2, 1, 4)]
     todo.append(one(suite, "holes-nodes", 3, fast + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))
     if "valgrind" in program: # it does not single-step, which the job waits for
         return todo[:2]
     todo.append(one(job, "cpus4", 4, 3))
     todo.append(Boot("job-hosted-fail", "job", f"seconds=3 {FAIL_REFILLS}", 300, {"SMP": 4, "HOSTED": program}))
     if long:
+        todo.append(one(suite, "stepping", 1, "test=" + ",".join(stepping)))
         todo.append(one(suite, "cpus16", 16, fast + " mem=1G"))
         todo.append(one(suite, "memless", 8, fast + " nodes=4 memless=2"))
         todo.append(one(job, "cpus2-long", 2, 60))

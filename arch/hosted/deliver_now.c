@@ -8,24 +8,19 @@
  */
 #include "host.h"
 
-/*
- * With interrupts off the event stays, for whoever enables them. But the machine would
- * not have come here: an NMI may have, on top of this handler, and what it has done
- * must end a restartable sequence below. So that is seen to in any case.
- */
+/* With interrupts off the event stays, for whoever enables them. */
 void deliver_irq(ucontext_t *uc)
 {
-	bool irqs_off = arch_irqs_disabled();
 	struct regs r;
 
-	regs_read(&r, uc, irqs_off);
+	if (arch_irqs_disabled())
+		return;
+	regs_read(&r, uc, false);
 	arch_irq_disable();
-	if (!irqs_off)
-		irq_serve(&r);
+	irq_serve(&r);
 	rseq_fixup(&r);
 	regs_write(&r, uc);
-	if (!irqs_off)
-		arch_irq_enable();
+	arch_irq_enable();
 }
 
 void deliver_nmi(ucontext_t *uc)
@@ -33,6 +28,8 @@ void deliver_nmi(ucontext_t *uc)
 	bool irqs_off = arch_irqs_disabled();
 	struct regs r;
 
+	if (sigismember(&uc->uc_sigmask, SIG_IRQ))
+		this_cpu_write64(irq_frame_stale, 1);
 	regs_read(&r, uc, irqs_off);
 	arch_irq_disable();
 	nmi_serve(&r);

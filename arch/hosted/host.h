@@ -67,6 +67,10 @@ void signals_wait(void);
 void regs_read(struct regs *r, const ucontext_t *uc, bool irqs_off);
 void regs_write(const struct regs *r, ucontext_t *uc);
 
+/* An NMI has come on top of a handler of interrupts, and has served: the sequence below
+ * that one is to be ended. */
+DECLARE_PER_CPU(u64, irq_frame_stale);
+
 /* ---- deliver_now.c or deliver_later.c: in the handlers, and while waiting ---- */
 void deliver_irq(ucontext_t *uc);
 void deliver_nmi(ucontext_t *uc);

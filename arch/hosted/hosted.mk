@@ -20,8 +20,10 @@ HOSTED_LEFT_OUT := \
 # entry_*: the entry code, IST stacks and debug registers; paging: page tables and
 # rights; acpi, apic: tables and devices. And parts of the machine that a process has as well:
 HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/insn.c arch/x86_64/span.c arch/x86_64/backtrace.c
+# One way to serve interrupts or the other; and what is for one sanitizer only:
 HOSTED_LEFT_OUT += $(if $(filter thread,$(san_words)),arch/hosted/deliver_now.c,\
 	arch/hosted/deliver_later.c arch/hosted/tsan.c)
+HOSTED_LEFT_OUT += $(if $(filter address,$(san_words)),,arch/hosted/asan.c)
 # Sanitizers come with string functions that check what they touch:
 HOSTED_LEFT_OUT += $(if $(filter address thread,$(san_words)),lib/string.c)
 HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT) arch/x86_64/%,$(wildcard arch/hosted/*.c) $(C_SRCS)) $(HOSTED_SHARED)

@@ -34,22 +34,61 @@ struct kernel_sigaction {
 #define SA_RESTORER 0x04000000UL
 #define BIT(sig) (1UL << ((sig) - 1))
 
-/* As the C library has it: debuggers know a handler's frame by these very bytes. */
+/*
+ * How handlers go back. As the C library has it: debuggers know a handler's frame by
+ * the very bytes of the last two instructions.
+ *
+ * Interrupts go through irq_entry and back through irq_sigreturn. What an NMI does on
+ * top of the handler must end a restartable sequence below it, also where the handler
+ * has found interrupts off and served nothing: on the machine it would not have been
+ * there. So the last look at irq_frame_stale and the return are a restartable sequence
+ * themselves: an NMI in them makes it look again. (host_sigreturn has returned from
+ * irq_entry; the return address is still there, below the stack pointer.)
+ */
 void host_sigreturn(void);
+void irq_sigreturn(void);
+void irq_entry(int sig, siginfo_t *info, void *context);
+#define SIGRETURN(name) \
+	".balign 16\n" \
+	"	nop\n" /* who unwinds looks at the byte before the return address */ \
+	".globl " name "\n" \
+	".type " name ", @function\n" \
+	name ":	movq $15, %rax\n" \
+	"	syscall\n" \
+	".size " name ", . - " name "\n"
 __asm__(".pushsection .text\n"
-	".balign 16\n"
-	"	nop\n" /* who unwinds looks at the byte before the return address */
-	".globl host_sigreturn\n"
-	".type host_sigreturn, @function\n"
-	"host_sigreturn: movq $15, %rax\n"
-	"	syscall\n"
-	".size host_sigreturn, . - host_sigreturn\n"
+	SIGRETURN("host_sigreturn")
+	SIGRETURN("irq_sigreturn")
+	"2:\n"
+	".globl irq_entry\n"
+	".type irq_entry, @function\n"
+	"irq_entry: subq $8, %rsp\n"
+	"	call on_irq\n"
+	"	addq $8, %rsp\n"
+	"3:	cmpq $0, %gs:irq_frame_stale\n"
+	"	jne 5f\n"
+	"	ret\n"
+	"4:	subq $8, %rsp\n"
+	"	jmp 3b\n"
+	"5:	leaq 8(%rsp), %rdi\n"
+	"	subq $8, %rsp\n"
+	"	call irq_frame_fix\n"
+	"	addq $8, %rsp\n"
+	"	jmp 3b\n"
+	".size irq_entry, . - irq_entry\n"
+	".popsection\n"
+	".pushsection rseq, \"a\"\n"
+	".balign 8\n"
+	".quad 3b, 4b, 3b\n"
+	".quad irq_sigreturn - 1, 2b, 4b\n" /* its first instruction too: the look is behind it */
 	".popsection\n");
 
 struct extable_entry {
 	u64 fault, fixup;
 };
 extern const struct extable_entry __start_extable[], __stop_extable[];
+
+DEFINE_PER_CPU(u64, irq_frame_stale);
 
 static void mask_change(int how, u64 set)
 {
@@ -98,12 +137,25 @@ void regs_write(const struct regs *r, ucontext_t *uc)
 
 /* ---- handlers ---- */
 
-static void on_irq(int sig, siginfo_t *info, void *context)
+/* Called by irq_entry, and so is the next. */
+void on_irq(int sig, siginfo_t *info, void *context);
+void on_irq(int sig, siginfo_t *info, void *context)
 {
 	(void)sig;
 	if (info->si_code == SI_TIMER)
 		irq_post_here(EV_TICK);
 	deliver_irq(context);
+}
+
+void irq_frame_fix(ucontext_t *uc);
+void irq_frame_fix(ucontext_t *uc)
+{
+	struct regs r;
+
+	this_cpu_write64(irq_frame_stale, 0);
+	regs_read(&r, uc, arch_irqs_disabled());
+	rseq_fixup(&r);
+	regs_write(&r, uc);
 }
 
 static void on_nmi(int sig, siginfo_t *info, void *context)
@@ -169,7 +221,7 @@ static void install(int sig, void (*handler)(int, siginfo_t *, void *), u64 flag
 {
 	struct kernel_sigaction sa = {
 		.handler = handler, .flags = SA_SIGINFO | SA_RESTORER | flags,
-		.restorer = host_sigreturn, .mask = mask,
+		.restorer = sig == SIG_IRQ ? irq_sigreturn : host_sigreturn, .mask = mask,
 	};
 
 	if (host_syscall(SYS_rt_sigaction, (u64)sig, (u64)&sa, 0, sizeof(sa.mask)))
@@ -180,7 +232,7 @@ void signals_install(void)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE };
 
-	install(SIG_IRQ, on_irq, SA_RESTART, BIT(SIG_IRQ));
+	install(SIG_IRQ, irq_entry, SA_RESTART, BIT(SIG_IRQ));
 	install(SIG_NMI, on_nmi, SA_RESTART, BIT(SIG_IRQ) | BIT(SIG_NMI));
 	install(SIGTRAP, on_trap, SA_NODEFER, BIT(SIG_IRQ));
 	for (unsigned int i = 0; i < ARRAY_SIZE(faults); i++)

@@ -9,7 +9,7 @@
 #ifndef ARCH_SANITIZE_H
 #define ARCH_SANITIZE_H
 
-#include <anyctx/types.h>
+#include "arch/hosted/sanitize/unseen.h"
 
 void __tsan_release(void *p);
 
@@ -24,24 +24,6 @@ static __always_inline void sanitize_free(const void *p, size_t size)
 {
 	(void)p;
 	(void)size;
-}
-
-static __always_inline u32 sanitize_read32(const u32 *p)
-{
-	u32 v;
-
-	__asm__ volatile("movl %1, %0" : "=r"(v) : "m"(*p));
-	return v;
-}
-
-static __always_inline bool sanitize_equal32(const u32 *p, u32 v)
-{
-	return sanitize_read32(p) == v;
-}
-
-static __always_inline void sanitize_write32(u32 *p, u32 v)
-{
-	__asm__ volatile("movl %1, %0" : "=m"(*p) : "r"(v));
 }
 
 /* It knows neither fences nor the per-CPU instructions. */

@@ -35,6 +35,11 @@ static inline u32 sanitize_read32(const u32 *p)
 	return v;
 }
 
+static inline bool sanitize_equal32(const u32 *p, u32 v)
+{
+	return sanitize_read32(p) == v;
+}
+
 static inline void sanitize_write32(u32 *p, u32 v)
 {
 	VALGRIND_DISABLE_ERROR_REPORTING;
