@@ -2,6 +2,7 @@
  * badcall.c - bad calls in every context, and their reports (badcall.h).
  */
 #include "tests/badcall.h"
+#include <arch/sanitize.h>
 #include "kernel/printk.h"
 #include "lib/string.h"
 #include "mm/mm.h"
@@ -136,4 +137,17 @@ void expect_bad_looks(const void *p, const char *word)
 {
 	expect_bad_pointer("ksize", call_ksize, CALL_CONTEXTS, p, word);
 	expect_bad_pointer("krealloc", call_krealloc, CALL_CONTEXTS, p, word);
+}
+
+static void stray_byte(char *p, char byte)
+{
+	u32 *word = (u32 *)((u64)p & ~3UL), shift = (u32)((u64)p & 3) * 8;
+
+	sanitize_write32(word, (sanitize_read32(word) & ~(0xffu << shift)) | (u32)(u8)byte << shift);
+}
+
+void stray_write(void *p, const void *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		stray_byte((char *)p + i, ((const char *)bytes)[i]);
 }

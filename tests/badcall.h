@@ -39,4 +39,7 @@ void expect_bad_frees(const void *p, const char *word);
 void expect_bad_cache_frees(struct kmem_cache *s, const void *p, const char *word);
 void expect_bad_looks(const void *p, const char *word);
 
+/* Write into memory that is free, by a way that who watches for that does not see. */
+void stray_write(void *p, const void *bytes, size_t n);
+
 #endif

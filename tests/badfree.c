@@ -202,13 +202,13 @@ TEST(badfree, mark_written, "an object whose user wrote the mark of a free one i
 
 TEST(badfree, twice_after_write, "an object freed, written to and freed again is reported, and never has two owners")
 {
-	u64 flags = arch_irq_save();
+	u64 flags = arch_irq_save(), zeros = 0;
 	void *p = kmalloc(64, GFP_NOWAIT), *a, *b;
 
 	REQUIRE(p != NULL);
 	test_expect_reports(1);
 	kfree(p);
-	memset(p, 0x5a, 64); /* the mark goes, so the second free looks like a first */
+	stray_write(p, &zeros, 8); /* the mark goes, so the second free looks like a first */
 	kfree(p);
 	a = kmalloc(64, GFP_NOWAIT);
 	b = kmalloc(64, GFP_NOWAIT);

@@ -109,14 +109,6 @@ static void repair(void)
 	EXPECT_EQ(kmem_cache_destroy(cache), 0);
 }
 
-/* A stray write, by a way that who watches for those does not see. */
-static void stray_write(char *p, char byte)
-{
-	u32 *word = (u32 *)((u64)p & ~3UL), shift = (u32)((u64)p & 3) * 8;
-
-	sanitize_write32(word, (sanitize_read32(word) & ~(0xffu << shift)) | (u32)(u8)byte << shift);
-}
-
 /* Write n bytes at offset at of a free object in the middle of the chain. */
 static void corrupt(size_t at, const void *bytes, size_t n, void *(*take)(void))
 {
@@ -127,8 +119,7 @@ static void corrupt(size_t at, const void *bytes, size_t n, void *(*take)(void))
 	victim = objs[nr / 2];
 	depth = depth_of(victim);
 	REQUIRE(depth > 0);
-	for (size_t i = 0; i < n; i++)
-		stray_write(victim + at + i, ((const char *)bytes)[i]);
+	stray_write(victim + at, bytes, n);
 	expect_reports_here(take_all, (void *)take, 1, "was written to");
 	EXPECT_EQ(twice, 0);
 	EXPECT(taken_from_slab <= (u64)depth);

@@ -166,7 +166,8 @@ def hosted_boots(program, long):
         args = f"test={os.environ.get('T') or '*'} {extra}".strip()
         return [one(suite, f"given-cpus{n}", n, args) for n in os.environ.get("SMP", "4").split(",")]
     # Millions of single steps; each is two system calls, and on a virtual machine 10 us.
-    stepping = ["printk.every_instruction", "words.interrupted", "lines.interrupted"]
+    stepping = ["printk.every_instruction", "words.interrupted", "lines.interrupted", "inject.two_cpus*",
+                "inject.last_block"]
     fast = ",-".join(["test=*"] + stepping)
     todo = [one(suite, f"cpus{n}", n, fast) for n in (2, 1, 4)]
     todo.append(one(suite, "holes-nodes", 3, fast + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))

@@ -71,6 +71,10 @@ void regs_write(const struct regs *r, ucontext_t *uc);
  * that one is to be ended. */
 DECLARE_PER_CPU(u64, irq_frame_stale);
 
+/* ---- step.c ---- */
+/* A single step has ended; true: in what is not the kernel's, which it now goes over. */
+bool step_over(ucontext_t *uc);
+
 /* ---- deliver_now.c or deliver_later.c: in the handlers, and while waiting ---- */
 void deliver_irq(ucontext_t *uc);
 void deliver_nmi(ucontext_t *uc);

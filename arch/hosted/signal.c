@@ -20,7 +20,6 @@
  *
  * Handlers run on the stack that they interrupt; faults on one of their own.
  */
-#include <arch/paging.h>
 #include "host.h"
 #include "kernel/panic.h"
 
@@ -165,10 +164,6 @@ static void on_nmi(int sig, siginfo_t *info, void *context)
 	deliver_nmi(context);
 }
 
-/*
- * Single steps in what is not ours (the C library, a sanitizer's runtime) are none of
- * the kernel's: there it would be one instruction, or not be there.
- */
 static void on_trap(int sig, siginfo_t *info, void *context)
 {
 	bool irqs_off = arch_irqs_disabled(), step = info->si_code == TRAP_TRACE;
@@ -176,9 +171,9 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	struct regs r;
 
 	(void)sig;
-	regs_read(&r, uc, irqs_off);
-	if (step && !arch_in_kernel_image((void *)r.rip))
+	if (step && step_over(uc))
 		return;
+	regs_read(&r, uc, irqs_off);
 	arch_irq_disable();
 	trap_serve(&r, step);
 	regs_write(&r, uc);

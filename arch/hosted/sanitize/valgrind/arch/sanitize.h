@@ -1,9 +1,11 @@
 /*
- * arch/sanitize.h (Valgrind) - free memory is not accessible, and new memory is not
- * defined: who touches the one, or decides by the other, is told.
+ * arch/sanitize.h (Valgrind) - memory that is free, or new, is undefined: who decides
+ * by what is in there is told.
  *
- * Valgrind sees every instruction; while the allocator reads and writes its own words
- * in free memory it is asked to look away. What was read is defined by that.
+ * It stays accessible, as Valgrind sees every instruction, also those by which the
+ * allocator keeps its own words there; who touches free memory is AddressSanitizer's to
+ * find. A word that may be another's by now is taken for defined: what comes of it
+ * counts only if nothing has changed meanwhile.
  */
 #ifndef ARCH_SANITIZE_H
 #define ARCH_SANITIZE_H
@@ -21,16 +23,13 @@ static inline void sanitize_alloc(const void *p, size_t size, bool defined)
 
 static inline void sanitize_free(const void *p, size_t size)
 {
-	VALGRIND_MAKE_MEM_NOACCESS(p, size);
+	VALGRIND_MAKE_MEM_UNDEFINED(p, size);
 }
 
 static inline u32 sanitize_read32(const u32 *p)
 {
-	u32 v;
+	u32 v = READ_ONCE(*p);
 
-	VALGRIND_DISABLE_ERROR_REPORTING;
-	v = READ_ONCE(*p);
-	VALGRIND_ENABLE_ERROR_REPORTING;
 	VALGRIND_MAKE_MEM_DEFINED(&v, sizeof(v));
 	return v;
 }
@@ -42,12 +41,10 @@ static inline bool sanitize_equal32(const u32 *p, u32 v)
 
 static inline void sanitize_write32(u32 *p, u32 v)
 {
-	VALGRIND_DISABLE_ERROR_REPORTING;
 	WRITE_ONCE(*p, v);
-	VALGRIND_ENABLE_ERROR_REPORTING;
 }
 
-static __always_inline void sanitize_release(const void *p)
+static inline void sanitize_release(const void *p)
 {
 	(void)p; /* it runs one thread at a time */
 }
