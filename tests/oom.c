@@ -76,17 +76,12 @@ static void cache_something(void *unused)
 	free_pages(page[1], 2);
 }
 
-static void nothing(void *unused)
-{
-	(void)unused;
-}
-
 #define RESERVE 256
 
 /* Cached by nobody, after all IPIs sent before have been served. */
 static void check_nothing_cached(void)
 {
-	on_each_cpu(nothing, NULL, true);
+	defer_settle();
 	EXPECT_EQ(cached_anywhere(), 0);
 }
 

@@ -248,7 +248,7 @@ TEST(slab, empties_trimmed, "slabs that become empty are given back without anyo
 	REQUIRE(s && take(s, 0, MAX_OBJS / 4));
 	most = slabs_of(s);
 	give_on_last_cpu(s);
-	defer_free_barrier(); /* the IPIs of the CPU that freed have been served */
+	defer_settle(); /* the IPIs of the CPU that freed have been served */
 	end = slabs_of(s);
 	/* A few empty ones are kept, and what the magazine holds keeps others. */
 	EXPECT(end <= most / 4 + 9 + s->limit / s->objects + 2);
