@@ -3,6 +3,7 @@
  */
 #include "tests/cpu1.h"
 #include <anyctx/smp.h>
+#include <arch/cpu.h>
 #include "kernel/hooks.h"
 
 static struct {
@@ -10,11 +11,13 @@ static struct {
 	u32 turn;
 } call;
 
-/* At full speed, as the other one is as good as done. */
+/* At full speed for a while, as the other one is as good as done; if it does not run at
+ * all, so that it can. */
 static void wait_turn(u32 turn)
 {
-	while (__atomic_load_n(&call.turn, __ATOMIC_ACQUIRE) != turn)
-		barrier();
+	for (unsigned int n = 0; __atomic_load_n(&call.turn, __ATOMIC_ACQUIRE) != turn; n++)
+		if (n > 1000)
+			cpu_relax();
 }
 
 static void serve_calls(void *unused)
