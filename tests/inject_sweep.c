@@ -100,6 +100,21 @@ static void nested_many(void *unused)
 	}
 }
 
+/* What an interrupt or the last resort does: all that is at hand back into the slabs,
+ * also what the interrupted call has just put there. */
+static void nested_flush(void *unused)
+{
+	void *p = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+
+	(void)unused;
+	nested_want(hold(kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE)));
+	nested_want(p);
+	kmem_cache_free_nolock(same, p);
+	magazine_flush(same, ~0UL);
+	defer_serve();
+	page_flush_cpu();
+}
+
 static void nested_all(void *unused)
 {
 	nested_same(unused);
@@ -113,7 +128,7 @@ static void nested_all(void *unused)
 const struct nested_call nested_calls[NR_NESTED] = {
 	{ "all", nested_all }, { "same cache", nested_same }, { "other cache", nested_other },
 	{ "order 0", nested_order0 }, { "order 3", nested_order3 }, { "order 9", nested_order9 },
-	{ "neighbour", nested_neighbour }, { "many", nested_many },
+	{ "neighbour", nested_neighbour }, { "many", nested_many }, { "flush", nested_flush },
 };
 
 /* ---- one run ---- */
