@@ -1,12 +1,13 @@
 /*
  * inject_last.c - memory is at its end, but for one object or one block: at every
- * instruction of the call that takes it, or gives it, another call wants it. Exactly
- * one of them has it in the end; and nobody is told NULL because something moves.
+ * instruction of the call that takes it, gives it, or moves it about, another call wants
+ * it. Exactly one of them has it in the end; and nobody is told NULL while it is there.
  *
  * The other call comes in debug context, or from another CPU if there is one.
  */
 #include <anyctx/smp.h>
 #include "mm/internal.h"
+#include "mm/walk.h"
 #include "tests/ballast.h"
 #include "tests/cpu1.h"
 #include "tests/inject_state.h"
@@ -15,6 +16,9 @@
 #include "tests/test.h"
 
 static void *mine, *theirs; /* had by the interrupted call, by the other one */
+static bool asked;
+static struct page *slab;   /* all the memory there is; or the block: */
+static u64 block_pfn;
 static unsigned int order;
 
 /* ---- an object ---- */
@@ -31,9 +35,12 @@ static void give_mine(void *unused)
 	kmem_cache_free_nolock(same, mine);
 }
 
+/* NULL, although the slab's state word says that an object is free, is a failure. */
 static void take_theirs(void)
 {
+	asked = true;
 	theirs = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+	nested_want(theirs || !ST_FREE(load(&slab->state)));
 }
 
 /* Everything that moves slabs about. */
@@ -44,19 +51,46 @@ static void move(void)
 	reclaim();
 }
 
-static void one_object(void)
+/* To the first of the stacks, as a refill does it. */
+static void relist(void)
 {
-	state_chain(1);
+	unsigned int slot = hand_open(NULL);
+	struct page *head = partial_pop(same, page_to_nid(slab), slot);
+
+	if (head)
+		partial_relist(same, head);
+	hand_close(slot);
+}
+
+static void chain_and_slab(unsigned int n)
+{
+	void *p;
+
+	state_chain(n);
+	p = let_go();
+	slab = obj_slab(p);
+	hold(p);
 	state_tight(true);
 	mine = theirs = NULL;
+	asked = false;
+}
+
+static void one_object(void)
+{
+	chain_and_slab(1);
+}
+
+/* Its slab is on the second stack, where trims put them. */
+static void one_object_second(void)
+{
+	chain_and_slab(1);
+	partial_trim(same, page_to_nid(slab));
 }
 
 static void no_object(void)
 {
-	state_chain(0);
-	state_tight(true);
+	chain_and_slab(0);
 	mine = let_go();
-	theirs = NULL;
 }
 
 static bool one_has_it(void)
@@ -64,6 +98,20 @@ static bool one_has_it(void)
 	if ((mine != NULL) == (theirs != NULL))
 		return false;
 	return hold(mine ? mine : theirs);
+}
+
+static void trim_mine(void *unused)
+{
+	(void)unused;
+	partial_trim(same, page_to_nid(slab));
+}
+
+/* It was there all the time. */
+static bool they_have_it(void)
+{
+	if (!asked)
+		take_theirs();
+	return hold(theirs);
 }
 
 /* It has been given: if it was not had at once, it is to be had now. */
@@ -94,9 +142,22 @@ static void give_my_block(void *unused)
 	kfree_nolock(mine);
 }
 
+static bool block_is_free(void)
+{
+	u64 w = block_pfn >> WORD_SHIFT;
+	u32 mask = order < WORD_SHIFT ? run_mask(order) << (block_pfn & (WORD_PAGES - 1)) : (u32)WORD_FULL;
+
+	for (u64 i = 0; i == 0 || i < 1UL << order >> WORD_SHIFT; i++)
+		if ((free_map_of(w + i) & mask) != mask)
+			return false;
+	return true;
+}
+
+/* NULL, although the map says that it is free, is a failure. */
 static void take_their_block(void)
 {
 	theirs = take_block();
+	nested_want(theirs || !block_is_free());
 }
 
 static void one_block(void)
@@ -134,6 +195,7 @@ static bool block_is_there(void)
 BOTH(take_theirs)
 BOTH(take_their_block)
 BOTH(move)
+BOTH(relist)
 
 static void sweep_both(struct interrupted c, const struct nested_call *calls)
 {
@@ -149,6 +211,8 @@ static const struct nested_call takes[] = { { "taken here", take_theirs_here },
 static const struct nested_call block_takes[] = { { "taken here", take_their_block_here },
 						  { "taken there", take_their_block_there } };
 static const struct nested_call moves[] = { { "moved here", move_here }, { "moved there", move_there } };
+static const struct nested_call relists[] = { { "relisted here", relist_here },
+					      { "relisted there", relist_there } };
 
 /* The memory of one slab of `same`, or of one block, is all there is left. */
 static bool last_begin(bool object)
@@ -161,6 +225,7 @@ static bool last_begin(bool object)
 		state_chain(0);
 	page = object ? NULL : alloc_pages(GFP_KERNEL, order);
 	ballast_take_all();
+	block_pfn = page ? page_to_pfn(page) : 0;
 	free_pages(page, order);
 	state_others_have();
 	cpu1_start();
@@ -179,6 +244,8 @@ TEST(inject, last_object, "the last object: had once, whoever takes it when, and
 {
 	const struct interrupted take = { .state = one_object, .run = take_mine, .settle = one_has_it };
 	const struct interrupted give = { .state = no_object, .run = give_mine, .settle = object_is_there };
+	struct interrupted second = { .state = one_object_second, .run = take_mine, .settle = one_has_it };
+	struct interrupted moving = { .state = one_object, .run = trim_mine, .settle = they_have_it };
 
 	if (!step_possible())
 		return;
@@ -187,6 +254,11 @@ TEST(inject, last_object, "the last object: had once, whoever takes it when, and
 	sweep_both(take, moves);
 	sweep_both(give, takes);
 	sweep_both(give, moves);
+	sweep_both(second, moves);
+	sweep_both(second, relists);
+	sweep_both(moving, takes);
+	moving.state = one_object_second;
+	sweep_both(moving, takes);
 	last_end();
 }
 

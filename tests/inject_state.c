@@ -288,6 +288,14 @@ void state_others_have(void)
 	pages_before = own_pages();
 }
 
+static bool anything_cached(void)
+{
+	for (unsigned int i = 0; i < NR_PRIVATE; i++)
+		if ((u32)this_cpu_ptr(page_cpu)->private[i])
+			return true;
+	return magazine_count(same, 0) || magazine_count(other, 0);
+}
+
 const char *state_unsound(void)
 {
 	for (unsigned int i = 0; i < nr_held; i++)
@@ -297,6 +305,8 @@ const char *state_unsound(void)
 		return "objects of the same cache";
 	if (!objects_add_up(other))
 		return "objects of the other cache";
+	if (mm_tight && anything_cached())
+		return "something is kept while memory is tight";
 	if (own_pages() != pages_before)
 		return "count of free pages";
 	if (checks++ % MAP_EVERY == 0 && !map_adds_up())

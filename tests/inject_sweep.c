@@ -115,6 +115,13 @@ static void nested_flush(void *unused)
 	page_flush_cpu();
 }
 
+/* From now on nobody is to keep anything, the interrupted call neither. */
+static void nested_tight(void *unused)
+{
+	(void)unused;
+	state_tight(true);
+}
+
 static void nested_all(void *unused)
 {
 	nested_same(unused);
@@ -129,6 +136,7 @@ const struct nested_call nested_calls[NR_NESTED] = {
 	{ "all", nested_all }, { "same cache", nested_same }, { "other cache", nested_other },
 	{ "order 0", nested_order0 }, { "order 3", nested_order3 }, { "order 9", nested_order9 },
 	{ "neighbour", nested_neighbour }, { "many", nested_many }, { "flush", nested_flush },
+	{ "memory gets tight", nested_tight },
 };
 
 /* ---- one run ---- */
