@@ -115,7 +115,7 @@ $(ELF): $(OBJS) $(KSYMS) linker.ld $(BUILD)/flags.ld
 
 # ---- one image that BIOS and UEFI boot; debug information stays in $(ELF)
 GRUB_MODULES := normal iso9660 fat $(addprefix part_,acorn amiga apple bsd dfly dvh gpt msdos plan sun sunpc) search search_fs_file search_label \
-	multiboot2 serial terminal terminfo echo test configfile boot cat ls mmap
+	multiboot2 smbios serial terminal terminfo echo test configfile boot cat ls mmap
 $(ISO): $(ELF) iso/grub.cfg
 	$(call say,ISO,$@)
 	$(Q)rm -rf $(BUILD)/iso && mkdir -p $(BUILD)/iso/boot/grub

@@ -174,7 +174,7 @@ if [ -n "$REPLAY" ]; then
 	boot=(-kernel "$REPLAY_IMG" -icount "shift=0,sleep=off" -seed 1 -rtc "base=2026-01-01,clock=vm")
 	console=(-serial "file:$LOG" -monitor none)
 else
-	boot=(-cdrom "$ISO")
+	boot=(-cdrom "$ISO" -smbios "type=1,serial=anyctx-at-once")
 	console=(-chardev "stdio,id=console,mux=on,signal=on,logfile=$LOG"
 		-serial chardev:console -mon chardev=console)
 fi
