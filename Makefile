@@ -177,7 +177,7 @@ test-long: setup
 
 # Instructions an operation, exact; BENCH= names the boots, OUT= the result.
 bench: setup
-	$(Q)$(MAKE) --no-print-directory iso
+	$(Q)$(MAKE) --no-print-directory $(REPLAY_IMG)
 	$(Q)$(PYTHON) tools/bench.py run --only '$(or $(BENCH),*)' --out '$(or $(OUT),latest.json)'
 
 # The same operations in Debian's kernels; STORM=1: NMIs from a second CPU; KERNEL= names versions.

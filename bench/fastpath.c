@@ -8,8 +8,9 @@
 #include "bench/trace.h"
 #include "kernel/printk.h"
 #include "mm/mm.h"
+#include <arch/cpu.h>
 
-#define HELD 600
+#define HELD 2048
 
 struct call {
 	enum bench_call call;
@@ -198,6 +199,47 @@ BENCH(profile, objects, "256 in a row, cold, then freed: instructions each by fu
 	profile(CALL_NOLOCK, 1024, 0, "1024", "1024 free", true);
 	profile(CALL_NOLOCK, 2048, 0, "2048", "2048 free", true);
 	profile(CALL_NOLOCK, 8192, 0, "8192", "8192 free", true);
+}
+
+/* The slowest of many single allocations: found by the clock, and had once more. */
+static void profile_slowest(size_t size, const char *column)
+{
+	unsigned int worst = 0;
+	u64 most = 0;
+	struct trace t;
+
+	mm_quiesce();
+	for (unsigned int i = 0; i < HELD; i++) {
+		u64 ticks = arch_rdtsc();
+
+		now.held[i] = kmalloc_nolock(size, 0, NUMA_NO_NODE);
+		ticks = arch_rdtsc() - ticks;
+		if (ticks > most) {
+			most = ticks;
+			worst = i;
+		}
+	}
+	for (unsigned int i = 0; i < HELD; i++)
+		kfree_nolock(now.held[i]);
+	mm_quiesce();
+	for (unsigned int i = 0; i < worst; i++)
+		now.held[HELD - 1 - i] = kmalloc_nolock(size, 0, NUMA_NO_NODE);
+	now.call = CALL_NOLOCK;
+	now.size = size;
+	now.n = 1;
+	trace_call(get_traced, &now, &t);
+	trace_put_profile(column, 1);
+	bench_put("(all)", column, t.insns * BENCH_ONE);
+	put_traced(&now);
+	for (unsigned int i = 0; i < worst; i++)
+		kfree_nolock(now.held[HELD - 1 - i]);
+}
+
+BENCH(profile, slowest, "the slowest of 2,048 single allocations: instructions by function")
+{
+	profile_slowest(64, "64");
+	profile_slowest(1024, "1024");
+	profile_slowest(8192, "8192");
 }
 
 BENCH(profile, warm, "256 in a row, warm, then freed: instructions each by function")

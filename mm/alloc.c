@@ -89,10 +89,10 @@ static void *refill_partial(struct kmem_cache *s, int nid)
 }
 
 /* Objects from i on of a new slab into the magazine; the first that is not. */
-static unsigned int keep_new(struct kmem_cache *s, struct page *head, unsigned int i, unsigned int n)
+static unsigned int keep_new(struct kmem_cache *s, char *first, unsigned int i, unsigned int n)
 {
 	while (i < n) {
-		void *obj = slab_object(s, head, i);
+		void *obj = first + (u64)i * s->stride;
 		u64 went = s->ctor ? magazine_push(s, obj) : magazine_push_new(s, obj, n - i);
 
 		if (!went)
@@ -107,13 +107,16 @@ static void *refill_new(struct kmem_cache *s, gfp_t gfp, int nid, bool keep, boo
 {
 	unsigned int n, kept = 1;
 	struct page *head = slab_new(s, gfp, nid, light, &n);
+	void *first;
 
 	if (!head)
 		return NULL;
+	first = slab_object(s, head, 0);
 	if (keep && !mm_tight)
-		kept = keep_new(s, head, 1, n);
-	slab_publish(s, head, kept, n);
-	return slab_object(s, head, 0);
+		kept = keep_new(s, first, 1, n);
+	if (kept < n)
+		slab_publish(s, head, kept, n);
+	return first;
 }
 
 static void *alloc_keeping(struct kmem_cache *s, gfp_t gfp)

@@ -28,7 +28,7 @@ static spinlock_t cache_lock = SPINLOCK_INIT;
 #define ODD_MAX_STRIDE 256
 #define SMALL_MEMORY (128UL << 20)
 #define SMALL_MAX_ORDER 3
-#define MAG_MAX_BYTES (256UL << 10) /* what a magazine may hold at most ... */
+#define MAG_MAX_BYTES (4UL << 20)   /* what a magazine may hold at most ... */
 #define MAG_MIN_BYTES (16UL << 10)  /* ... and on a small machine with many CPUs */
 #define MAG_SHARE 128               /* a CPU's share of memory over this, a cache */
 #define CACHE_LINE 64

@@ -31,10 +31,6 @@ static inline u64 load(const u64 *p)
 	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
 
-/* Flags that make no difference where memory is at hand; above any node number,
- * so that one test is enough for flags and node. */
-#define GFP_PLAIN (__GFP_THISNODE | __GFP_NOWARN | __GFP_HIGH | __GFP_RECLAIM)
-
 /* What a page descriptor stands for. */
 enum page_type {
 	PT_NONE = 0, /* free, unmanaged, or the tail of a block */
@@ -52,22 +48,22 @@ enum page_type {
 struct page {
 	u64 state;    /* head of a slab: the state word; its sequence survives the slab */
 	u32 next;     /* slab: frame number of the next on a stack of slabs */
-	u32 refcount; /* block: references; 0 is frozen */
+	u8 tail;      /* slab: pages from its head */
+	u8 unused[3];
 	union {
 		struct {
-			u16 cpu_off; /* slab: where its cache's struct cache_cpu is in cache_cpu[]; else 0 */
-			u8 type;     /* enum page_type */
-			u8 order;    /* of the block or slab */
-			u8 tail;     /* slab: pages from its head */
-			u8 unused[3];
+			u16 cpu_off;  /* slab: where its cache's struct cache_cpu is in cache_cpu[]; else 0 */
+			u8 type;      /* enum page_type */
+			u8 order;     /* of the block or slab */
+			u32 refcount; /* block: references; 0 is frozen */
 		};
 		u64 kind; /* the same in one word; block_kind() for a block */
 	};
 };
 
-static __always_inline u64 block_kind(enum page_type type, unsigned int order)
+static __always_inline u64 block_kind(enum page_type type, unsigned int order, u32 refcount)
 {
-	return (u64)type << 16 | (u64)order << 24;
+	return (u64)type << 16 | (u64)order << 24 | (u64)refcount << 32;
 }
 
 /* The descriptors, in frame order; linker.ld places them, memmap.c maps them. */
@@ -164,11 +160,12 @@ static inline int find_run(u32 map, unsigned int order)
 {
 	static const u32 aligned[] = { 0x55555555, 0x11111111, 0x01010101, 0x00010001, 0x00000001 };
 
+	if (map == (u32)WORD_FULL)
+		return 0;
 	for (unsigned int k = 0; k < order; k++)
 		map &= map >> (1u << k) & aligned[k];
 	return map ? __builtin_ctz(map) : -1;
 }
-
 
 /* The whole line as one block of order 9. */
 bool line_take(u64 line, bool force);
@@ -194,6 +191,9 @@ void hint_set(enum hint h, u64 line);
 bool hint_test(enum hint h, u64 line);
 /* Nothing was found there: clear the hint, unless there is something after all. */
 void hint_recheck(enum hint h, u64 line);
+/* All of the line has just been taken: its hints go, but for what was given back since.
+ * Else a search would come across each such line once, and look at all of it. */
+void hints_clear(u64 line);
 /* The next line from `line` below end whose hint is set; end if there is none. */
 u64 hint_next(enum hint h, u64 line, u64 end);
 /* Around each change of the map that a hint must follow. */
@@ -234,7 +234,8 @@ struct page_cpu {
 	u64 private[NR_PRIVATE];
 	u64 allocated[NR_PAGE_TYPES]; /* pages taken minus pages given back, on this CPU */
 	u64 cursor;     /* the line where the last search of a large block ended */
-	u64 next_word[NR_PRIVATE]; /* where to look for private pages next */
+	u64 next_word[NR_PRIVATE]; /* where to look for private pages next, in the arena */
+	u64 far_word[NR_PRIVATE];  /* and beyond it */
 	u64 line_given; /* the line that was last given back whole */
 	u64 arena_first, arena_end; /* lines searched first */
 	u64 home_node;              /* theirs */

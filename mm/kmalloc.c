@@ -43,6 +43,7 @@ void kmalloc_init(void)
 		if (i * 8 > classes[class].size)
 			class++;
 		size_cpu_off[i] = (u16)CPU_OFF(class + 1);
+		BUG_ON(__kmalloc_class_of(i * 8) != class + 1);
 	}
 }
 
@@ -105,14 +106,39 @@ static __noinline void *alloc_uncommon(size_t size, gfp_t gfp, int nid, const ch
 	return obj;
 }
 
+/* The magazine is empty, or it is size 0. */
+static __noinline void *alloc_plain_slow(size_t size, gfp_t gfp)
+{
+	return size ? cache_alloc_slow(cache_at(size_cpu_off[(size + 7) / 8]), gfp, NUMA_NO_NODE) : ZERO_SIZE_PTR;
+}
+
 /* mask: flags that the long way may follow. */
 static __always_inline void *alloc_size(const char *call, size_t size, gfp_t gfp, int nid, gfp_t mask)
 {
-	void *obj = NULL;
+	void *obj;
 
-	if (likely(size <= KMALLOC_MAX_CACHE_SIZE && !((gfp | ((u32)nid + 1)) & ~GFP_PLAIN)))
-		obj = fast_alloc(size_cpu_off[(size + 7) / 8], 0);
-	return likely(obj) ? obj : alloc_uncommon(size, gfp & mask, nid, call);
+	if (unlikely(size > KMALLOC_MAX_CACHE_SIZE || (gfp | ((u32)nid + 1)) & ~GFP_PLAIN))
+		return alloc_uncommon(size, gfp & mask, nid, call);
+	obj = fast_alloc(size_cpu_off[(size + 7) / 8], 0);
+	return likely(obj) ? obj : alloc_plain_slow(size, gfp & mask);
+}
+
+/* Of a class known to the compiler; a magazine of that class only. */
+static __always_inline void *alloc_class(u32 class, gfp_t gfp, gfp_t mask)
+{
+	void *obj = fast_alloc(CPU_OFF(class), 0);
+
+	return likely(obj) ? obj : cache_alloc_slow(&caches[class], gfp & mask, NUMA_NO_NODE);
+}
+
+void *__kmalloc_class(u32 class, gfp_t gfp)
+{
+	return alloc_class(class, gfp, ~0u);
+}
+
+void *__kmalloc_nolock_class(u32 class, gfp_t gfp)
+{
+	return alloc_class(class, gfp, ~__GFP_RECLAIM);
 }
 
 void *kmalloc(size_t size, gfp_t gfp)

@@ -181,6 +181,19 @@ void hint_recheck(enum hint h, u64 line)
 	hint_end();
 }
 
+void hints_clear(u64 line)
+{
+	hint_begin();
+	for (unsigned int h = 0; h < NR_HINTS; h++)
+		if (hint_test(h, line))
+			__atomic_fetch_and(&hints[h][line >> 6], ~(1UL << (line & 63)), __ATOMIC_SEQ_CST);
+	if (line_has(HINT_ANY, line) || line_peek(line) == LINE_FREE)
+		for (unsigned int h = 0; h < NR_HINTS; h++)
+			if (line_has(h, line))
+				hint_set(h, line);
+	hint_end();
+}
+
 /* The next line from `line` below end whose hint is set; end if there is none. */
 u64 hint_next(enum hint h, u64 line, u64 end)
 {

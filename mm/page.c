@@ -52,9 +52,8 @@ static void private_set(unsigned int order, u64 w, u32 map)
 }
 
 /* Now and then is often enough to see the end of memory come. */
-static void next_word_set(unsigned int order, u64 w)
+static void next_word_set(u64 *next, u64 w)
 {
-	u64 *next = &this_cpu_ptr(page_cpu)->next_word[order != 0];
 	bool new_line = READ_ONCE(*next) / LINE_WORDS != w / LINE_WORDS;
 
 	WRITE_ONCE(*next, w);
@@ -64,10 +63,10 @@ static void next_word_set(unsigned int order, u64 w)
 
 /* The first of the words [w, end) that has what we want: taken whole, one block of
  * it given out. */
-static u64 refill_from_words(u64 w, u64 end, unsigned int order)
+static u64 refill_from_words(u64 w, u64 end, unsigned int order, u64 *next)
 {
 	for (; w < end; w++) {
-		u32 map = word_take_all(w, order);
+		u32 map = load(&free_words[w]) ? word_take_all(w, order) : 0;
 		int bit;
 
 		if (!map)
@@ -76,14 +75,14 @@ static u64 refill_from_words(u64 w, u64 end, unsigned int order)
 		map &= ~(run_mask(order) << bit);
 		if (map)
 			private_set(order, w, map);
-		next_word_set(order, w);
+		next_word_set(next, w);
 		return (w << WORD_SHIFT) + (u64)bit;
 	}
 	return NO_PFN;
 }
 
-/* From word w on, in lines that have free pages, before line end. */
-static u64 refill_from(u64 w, u64 end, unsigned int order)
+/* From word w on, in lines of the node that have free pages, before line end. */
+static u64 refill_from(u64 w, u64 end, unsigned int order, u64 *next)
 {
 	u64 line = hint_next(HINT_ANY, w / LINE_WORDS, end);
 
@@ -91,7 +90,7 @@ static u64 refill_from(u64 w, u64 end, unsigned int order)
 		u64 first = line * LINE_WORDS, pfn = NO_PFN;
 
 		if (line_node[line] == page_home_node())
-			pfn = refill_from_words(w > first ? w : first, first + LINE_WORDS, order);
+			pfn = refill_from_words(w > first ? w : first, first + LINE_WORDS, order, next);
 		if (pfn != NO_PFN)
 			return pfn;
 		if (w <= first)
@@ -100,25 +99,47 @@ static u64 refill_from(u64 w, u64 end, unsigned int order)
 	return NO_PFN;
 }
 
-/* A whole line is broken up for them. */
-static u64 refill_from_whole(u64 line, u64 end, unsigned int order)
+/* A whole line of the node is broken up for them. */
+static u64 refill_from_whole(u64 line, u64 end, unsigned int order, u64 *next)
 {
-	line = hint_next(HINT_LINE, line, end);
-	if (line == end || line_node[line] != page_home_node() || !line_split(line))
-		return NO_PFN;
-	return refill_from_words(line * LINE_WORDS, (line + 1) * LINE_WORDS, order);
+	for (line = hint_next(HINT_LINE, line, end); line < end; line = hint_next(HINT_LINE, line + 1, end)) {
+		u64 pfn = NO_PFN;
+
+		if (line_node[line] != page_home_node())
+			continue;
+		if (line_split(line))
+			pfn = refill_from_words(line * LINE_WORDS, (line + 1) * LINE_WORDS, order, next);
+		if (pfn != NO_PFN)
+			return pfn;
+		hint_recheck(HINT_LINE, line);
+	}
+	return NO_PFN;
 }
 
-/* From the CPU's own arena only: beyond it there is no keeping. */
+/*
+ * From lines [first, end): on from where the last one was found; else a whole line;
+ * else from below. Pages that this CPU freed there have led it back already
+ * (word_back), so that what is left below is mostly what others have freed.
+ */
+static u64 refill_in(u64 first, u64 end, unsigned int order, u64 *next)
+{
+	u64 w = READ_ONCE(*next), pfn = refill_from(w, end, order, next);
+
+	if (pfn == NO_PFN)
+		pfn = refill_from_whole(first, end, order, next);
+	return pfn != NO_PFN ? pfn : refill_from(first * LINE_WORDS, w / LINE_WORDS + 1 < end ? w / LINE_WORDS + 1 : end, order, next);
+}
+
+/* From the CPU's own arena; when that is used up, from all of its node. */
 static u64 private_refill(unsigned int order)
 {
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
-	u64 w = READ_ONCE(pc->next_word[order != 0]), first = pc->arena_first, end = pc->arena_end;
-	u64 pfn = refill_from(w, end, order);
+	u64 pfn = refill_in(pc->arena_first, pc->arena_end, order, &pc->next_word[order != 0]);
 
-	if (pfn == NO_PFN)
-		pfn = refill_from(first * LINE_WORDS, w / LINE_WORDS + 1 < end ? w / LINE_WORDS + 1 : end, order);
-	return pfn != NO_PFN ? pfn : refill_from_whole(first, end, order);
+	if (pfn != NO_PFN)
+		return pfn;
+	tight_check();
+	return mm_tight ? NO_PFN : refill_in(0, nr_lines, order, &pc->far_word[order != 0]);
 }
 
 u64 page_flush_cpu(void)
@@ -358,7 +379,7 @@ void page_alloc_init(void)
 			pc->arena_end = pc->arena_first + 1; /* more CPUs than lines: they share */
 		pc->cursor = pc->arena_first;
 		for (unsigned int k = 0; k < NR_PRIVATE; k++)
-			pc->next_word[k] = pc->arena_first * LINE_WORDS;
+			pc->next_word[k] = pc->far_word[k] = pc->arena_first * LINE_WORDS;
 		pc->home_node = (u64)nid;
 	}
 }

@@ -39,18 +39,9 @@ static __noinline struct page *alloc_uncommon(const char *call, gfp_t gfp, int n
 	return page;
 }
 
-static __noinline struct page *alloc_line(const char *call, gfp_t gfp, u32 refcount)
-{
-	struct page *page = line_page(refcount, PT_BLOCK);
-
-	return likely(page) ? page : alloc_uncommon(call, gfp, NUMA_NO_NODE, LINE_SHIFT, refcount);
-}
-
 /* The order is a constant in each branch, so that the masks are. */
 static __always_inline struct page *alloc_plain(unsigned int order, u32 refcount)
 {
-	if (likely(!order))
-		return private_page(0, refcount, PT_BLOCK);
 	switch (order) {
 	case 1:
 		return private_page(1, refcount, PT_BLOCK);
@@ -62,42 +53,42 @@ static __always_inline struct page *alloc_plain(unsigned int order, u32 refcount
 		return private_page(4, refcount, PT_BLOCK);
 	case 5:
 		return private_page(5, refcount, PT_BLOCK);
+	case LINE_SHIFT:
+		return line_page(refcount, PT_BLOCK);
 	default:
 		return NULL;
 	}
 }
 
-static __always_inline struct page *alloc_checked(const char *call, gfp_t gfp, int nid,
-						  unsigned int order, u32 refcount)
+/* mask: flags that the long way may follow. */
+static __always_inline struct page *alloc_checked(const char *call, gfp_t gfp, int nid, unsigned int order,
+						  u32 refcount, gfp_t mask)
 {
-	struct page *page;
+	struct page *page = NULL;
 
-	if (unlikely((gfp | ((u32)nid + 1)) & ~GFP_PLAIN))
-		return alloc_uncommon(call, gfp, nid, order, refcount);
-	if (unlikely(order == LINE_SHIFT))
-		return alloc_line(call, gfp, refcount);
-	page = alloc_plain(order, refcount);
-	return likely(page) ? page : alloc_uncommon(call, gfp, nid, order, refcount);
+	if (likely(!((gfp | ((u32)nid + 1)) & ~GFP_PLAIN)))
+		page = likely(!order) ? private_page(0, refcount, PT_BLOCK) : alloc_plain(order, refcount);
+	return likely(page) ? page : alloc_uncommon(call, gfp & mask, nid, order, refcount);
 }
 
 struct page *alloc_pages(gfp_t gfp, unsigned int order)
 {
-	return alloc_checked("alloc_pages", gfp, NUMA_NO_NODE, order, 1);
+	return alloc_checked("alloc_pages", gfp, NUMA_NO_NODE, order, 1, ~0u);
 }
 
 struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
 {
-	return alloc_checked("alloc_pages_node", gfp, nid, order, 1);
+	return alloc_checked("alloc_pages_node", gfp, nid, order, 1, ~0u);
 }
 
 struct page *alloc_pages_nolock(gfp_t gfp, int nid, unsigned int order)
 {
-	return alloc_checked("alloc_pages_nolock", gfp & ~__GFP_RECLAIM, nid, order, 1);
+	return alloc_checked("alloc_pages_nolock", gfp, nid, order, 1, ~__GFP_RECLAIM);
 }
 
 struct page *alloc_frozen_pages_nolock(gfp_t gfp, int nid, unsigned int order)
 {
-	return alloc_checked("alloc_frozen_pages_nolock", gfp & ~__GFP_RECLAIM, nid, order, 0);
+	return alloc_checked("alloc_frozen_pages_nolock", gfp, nid, order, 0, ~__GFP_RECLAIM);
 }
 
 /* ----------------------------------------------------------------- freeing */
@@ -169,8 +160,7 @@ static __always_inline void free_plain(const char *call, struct page *page, unsi
 {
 	u64 pfn = descriptor_pfn(page);
 
-	if (unlikely(pfn >= max_pfn || READ_ONCE(page->kind) != block_kind(PT_BLOCK, order) ||
-		     page_ref_count(page) != 1)) {
+	if (unlikely(pfn >= max_pfn || READ_ONCE(page->kind) != block_kind(PT_BLOCK, order, 1))) {
 		free_uncommon_block(call, page, order);
 		return;
 	}
@@ -188,8 +178,8 @@ static __noinline void free_line(const char *call, struct page *page)
 {
 	u64 pfn = descriptor_pfn(page);
 
-	if (unlikely(pfn >= max_pfn || READ_ONCE(page->kind) != block_kind(PT_BLOCK, LINE_SHIFT) ||
-		     page_ref_count(page) != 1 || mm_tight)) {
+	if (unlikely(pfn >= max_pfn || READ_ONCE(page->kind) != block_kind(PT_BLOCK, LINE_SHIFT, 1) ||
+		     mm_tight)) {
 		free_uncommon_block(call, page, LINE_SHIFT);
 		return;
 	}

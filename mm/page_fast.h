@@ -19,8 +19,7 @@ static __always_inline struct page *page_taken(u64 pfn, unsigned int order, u32 
 	struct page *page = pfn_page(pfn);
 
 	this_cpu_add64(page_cpu.allocated[type], 1UL << order);
-	WRITE_ONCE(page->refcount, refcount);
-	WRITE_ONCE(page->kind, block_kind(type, order));
+	WRITE_ONCE(page->kind, block_kind(type, order, refcount));
 	sanitize_alloc(pfn_addr(pfn), PAGE_SIZE << order, false);
 	return page;
 }
@@ -30,7 +29,6 @@ static __always_inline void page_given(struct page *page, unsigned int order, en
 {
 	sanitize_free(pfn_addr(page_pfn(page)), PAGE_SIZE << order);
 	WRITE_ONCE(page->kind, 0);
-	WRITE_ONCE(page->refcount, 0);
 	this_cpu_add64(page_cpu.allocated[type], -(1UL << order));
 }
 
@@ -48,7 +46,7 @@ static __always_inline struct page *private_page(unsigned int order, u32 refcoun
 			return NULL;
 		taken = order ? (u64)run_mask(order) << bit : v & -v;
 	} while (unlikely(!this_cpu_cmpxchg64(private, &v, v & ~taken)));
-	return page_taken((v >> 32 << WORD_SHIFT) + (u64)bit, order, refcount, type);
+	return page_taken((v >> 32 << WORD_SHIFT) | (u32)bit, order, refcount, type);
 }
 
 enum put { PUT_DONE, PUT_ELSEWHERE, PUT_TWICE };

@@ -27,11 +27,11 @@ u64 tight_low, tight_high; /* pages */
 
 void reclaim_init(void)
 {
-	/* What the CPUs may hold privately must be gone well before the end, and the
-	 * count is looked at once a line. */
-	u64 per_cpu = 2 * NR_PRIVATE * WORD_PAGES * arch_nr_cpus_found() + LINE_PAGES;
+	/* What the CPUs may hold privately, so that seldom must one be asked for it by NMI;
+	 * and the count is looked at once a line. */
+	u64 per_cpu = NR_PRIVATE * WORD_PAGES * arch_nr_cpus_found() + LINE_PAGES;
 
-	tight_low = managed_pages / 64;
+	tight_low = managed_pages / 256;
 	if (tight_low < per_cpu)
 		tight_low = per_cpu;
 	if (tight_low > managed_pages / 4)

@@ -45,7 +45,11 @@ static u64 line_take_pair(u64 line, bool force)
 		return NO_PFN;
 	line_split(line);
 	line_split(line + 1);
-	return words_look_full(first, n) && words_take(first, n, force) ? line << LINE_SHIFT : NO_PFN;
+	if (!words_look_full(first, n) || !words_take(first, n, force))
+		return NO_PFN;
+	hints_clear(line);
+	hints_clear(line + 1);
+	return line << LINE_SHIFT;
 }
 
 static u64 take_in_line(u64 line, unsigned int order, bool force)

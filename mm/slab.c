@@ -245,15 +245,14 @@ void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n)
 /* Objects of this new slab may have come back already, by a nested call. */
 void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n)
 {
+	char *obj = slab_object(s, head, from);
 	unsigned int slot;
 	u64 st;
 
-	if (from == n)
-		return;
-	for (unsigned int i = from; i < n; i++) {
-		set_link(s, slab_object(s, head, i), i + 1);
+	for (unsigned int i = from; i < n; i++, obj += s->stride) {
+		set_link(s, obj, i + 1);
 		if (!s->ctor)
-			mark_set(slab_object(s, head, i), s->offset, free_mark);
+			mark_set(obj, s->offset, free_mark);
 	}
 	slot = hand_open(head);
 	st = load(&head->state);

@@ -146,7 +146,7 @@ TEST(check, pages, "the checker tells missing hints, typed free pages, and wrong
 
 	spoil64("no hint of free pages", hint_word(HINT_ANY), 0);
 	spoil64("no hint of free lines", hint_word(HINT_LINE), 0);
-	spoil64("a free page with a type", &pfn_page(free)->kind, block_kind(PT_BLOCK, 0));
+	spoil64("a free page with a type", &pfn_page(free)->kind, block_kind(PT_BLOCK, 0, 1));
 	spoil64("one page more in blocks", &pc->allocated[PT_BLOCK], pc->allocated[PT_BLOCK] + 1);
 	hint_begin();
 	expect_found("a call between map and hint");

@@ -72,13 +72,13 @@ static u64 listed(const struct kmem_cache *s)
 /* ---- magazines ---- */
 
 TEST(slab, magazine_limits,
-     "each class's magazine holds 2 to 255 objects, and no more than its share of memory")
+     "each class's magazine holds 2 to 511 objects, and no more than its share of memory")
 {
 	u64 share = (nr_managed_pages() << PAGE_SHIFT) / (128UL * num_online_cpus());
 
 	for (u32 i = 1; i <= NR_KMALLOC; i++) {
 		EXPECT(caches[i].limit >= 2 && caches[i].limit < MAG_SLOTS);
-		EXPECT(caches[i].limit <= 2 || caches[i].limit * caches[i].stride <= 256UL << 10);
+		EXPECT(caches[i].limit <= 2 || caches[i].limit * caches[i].stride <= 4UL << 20);
 		EXPECT(caches[i].limit <= 2 || caches[i].limit * caches[i].stride <= share ||
 		       caches[i].limit * caches[i].stride <= 16UL << 10);
 	}

@@ -31,12 +31,11 @@ OUT = ROOT / "build" / "bench"
 LOGS = ROOT / "build" / "logs"
 FIGURE = re.compile(r"^@ ([^|]+)\|(?:([^|]+)\|)?([^|]+)\|(-?[0-9.]+)$")
 MOVED = 0.01
-ICOUNT = "-icount shift=0,sleep=off"
 
 
 def boots():
     """name, kernel arguments, machine"""
-    todo = [("main", "bench=pair.*,row.*,single.*,replace.*,memory.*,boot.*", {"SMP": "1", "MEM": "2G"}),
+    todo = [("main", "bench=pair.*,row.*,single.*,replace.*,commit.*,memory.*,boot.*", {"SMP": "1", "MEM": "2G"}),
             ("remote", "bench=remote.*", {"SMP": "2", "MEM": "1G"}),
             ("trace", "bench=trace.*,profile.*", {"SMP": "2", "MEM": "1G"})]
     for smp in (1, 2, 4, 16, 64):
@@ -49,7 +48,7 @@ def boots():
 def boot(name, args, machine):
     """One boot: its figures {case: {row: {column: value}}} and its console, or None."""
     log = LOGS / f"bench-{name}.log"
-    env = dict(os.environ, ACCEL="tcg", EXTRA=ICOUNT, ARGS=args, LOG=str(log), TIMEOUT="1200", **machine)
+    env = dict(os.environ, REPLAY="yes", ARGS=args, LOG=str(log), TIMEOUT="1200", **machine)
     status = subprocess.run([str(ROOT / "tools" / "qemu.sh")], env=env, cwd=ROOT, stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE, text=True, check=False)
     text = log.read_text(errors="replace").replace("\r", "") if log.exists() else ""

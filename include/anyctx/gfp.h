@@ -31,6 +31,9 @@ typedef u32 gfp_t;
 #define __GFP_HIGH (1u << 26)     /* accepted; anyctx keeps no reserves */
 #define __GFP_RECLAIM (1u << 27)  /* may wait for other CPUs' caches */
 #define GFP_VALID_MASK (__GFP_ZERO | 0xfu << 24)
+/* Flags that make no difference where memory is at hand; above any node number,
+ * so that one test is enough for flags and node. */
+#define GFP_PLAIN (__GFP_THISNODE | __GFP_NOWARN | __GFP_HIGH | __GFP_RECLAIM)
 
 #define GFP_KERNEL __GFP_RECLAIM
 #define GFP_ATOMIC __GFP_HIGH

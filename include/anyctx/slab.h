@@ -27,7 +27,7 @@
 #define ZERO_SIZE_PTR ((void *)16)
 #define ZERO_OR_NULL_PTR(p) ((u64)(p) <= (u64)ZERO_SIZE_PTR)
 
-void *kmalloc(size_t size, gfp_t gfp);
+void *kmalloc(size_t size, gfp_t gfp); /* also inline, below */
 void *kzalloc(size_t size, gfp_t gfp);
 void *kmalloc_node(size_t size, gfp_t gfp, int node);
 /*
@@ -43,8 +43,41 @@ void kfree(const void *p);
 /* The bytes that may be used at p; 0 for NULL and ZERO_SIZE_PTR. */
 size_t ksize(const void *p);
 
-void *kmalloc_nolock(size_t size, gfp_t gfp, int node);
+void *kmalloc_nolock(size_t size, gfp_t gfp, int node); /* also inline, below */
 void kfree_nolock(const void *p);
+
+/*
+ * kmalloc and kmalloc_nolock where the compiler knows size, flags and node: it then
+ * knows the cache too. class: from 1, by size; flags of GFP_PLAIN only. The same
+ * contexts and failure. Not to be called by hand: the inline forms below do.
+ */
+void *__kmalloc_class(u32 class, gfp_t gfp);
+void *__kmalloc_nolock_class(u32 class, gfp_t gfp);
+void *__kmalloc_any(size_t size, gfp_t gfp) __asm__("kmalloc");
+void *__kmalloc_nolock_any(size_t size, gfp_t gfp, int node) __asm__("kmalloc_nolock");
+
+extern __always_inline __attribute__((gnu_inline)) u32 __kmalloc_class_of(size_t size)
+{
+	return size <= 8    ? 1 : size <= 16   ? 2 : size <= 32   ? 3 : size <= 64   ? 4 : size <= 96   ? 5 :
+	       size <= 128  ? 6 : size <= 192  ? 7 : size <= 256  ? 8 : size <= 512  ? 9 : size <= 1024 ? 10 :
+	       size <= 2048 ? 11 : size <= 4096 ? 12 : 13;
+}
+
+extern __always_inline __attribute__((gnu_inline)) void *kmalloc(size_t size, gfp_t gfp)
+{
+	if (__builtin_constant_p(size) && size - 1 < KMALLOC_MAX_CACHE_SIZE && __builtin_constant_p(gfp) &&
+	    !(gfp & ~GFP_PLAIN))
+		return __kmalloc_class(__kmalloc_class_of(size), gfp);
+	return __kmalloc_any(size, gfp);
+}
+
+extern __always_inline __attribute__((gnu_inline)) void *kmalloc_nolock(size_t size, gfp_t gfp, int node)
+{
+	if (__builtin_constant_p(size) && size - 1 < KMALLOC_MAX_CACHE_SIZE && __builtin_constant_p(gfp | node) &&
+	    !(gfp & ~GFP_PLAIN) && node == NUMA_NO_NODE)
+		return __kmalloc_nolock_class(__kmalloc_class_of(size), gfp);
+	return __kmalloc_nolock_any(size, gfp, node);
+}
 
 /* A cache of objects of one size. */
 struct kmem_cache;

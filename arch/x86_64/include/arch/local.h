@@ -117,7 +117,7 @@ static __always_inline enum local_result local_pop_marked(void ***var, u64 off, 
 		"subq $8, %%gs:%c[var](%[off])\n"
 		"2:\n\t"
 		RSEQ_ENTRY
-		: [top] "=&r"(top), [p] "=&r"(p)
+		: [top] "=&r"(top), [p] "=&a"(p) /* what its caller returns */
 		: [off] "r"(off), [var] "i"(var), [mark] "i"(mark)
 		: "memory", "cc" : refused, restart);
 	after_sequence();
