@@ -2,6 +2,14 @@
  * defer.pml - model of deferral: defer.c, and kernel/irq_work.c and the cross call
  * under it. For spin; tools/model.py runs it.
  *
+ * Models mm/defer.c: defer_free, serve, defer_serve, serve_here, defer_kick_all,
+ * defer_free_barrier; kernel/irq_work.c: queue, run_one, irq_work_serve, irq_work_sync;
+ * arch/x86_64/rseq.c: rseq_fixup.
+ *
+ * Not modelled: what defer_work_run does besides (magazines, trims), the cross call's
+ * own slots (here a flag and an IPI), several items' order, two CPUs that run one item,
+ * and the barrier's 1000 tries.
+ *
  * CPU 1 has a deferral stack. Its NMIs defer objects; its interrupts serve the
  * irq_work list and cross calls; its thread serves as flush_cpu does. CPU 0's
  * thread queues work on CPU 1 and runs the barrier. What is of a higher level
@@ -67,6 +75,9 @@ byte ended;
 inline irq_work_queue(w)
 {
 	atomic { ME -> old = state[w]; state[w] = old | PENDING; asked[w] = (w == OTHER_WORK -> asked[w] : 1) };
+#ifdef BUG_ADD_TWICE
+	old = 0;
+#endif
 	if
 	:: old & PENDING -> old = 0
 	:: !(old & PENDING) ->
@@ -76,8 +87,12 @@ inline irq_work_queue(w)
 			atomic { ME -> next[w] = f };
 			atomic { ME ->
 				if
+#ifdef BUG_ADD_STORE
+				:: true -> first = w; break
+#else
 				:: first == f -> first = w; break
 				:: else -> f = 0
+#endif
 				fi
 			}
 		od;
@@ -95,7 +110,9 @@ inline irq_work_queue(w)
 
 inline run_one(w)
 {
-#ifndef BUG_PENDING_AFTER
+#ifdef BUG_NO_RUNNER
+	atomic { ME -> assert(state[w] & PENDING); state[w] = state[w] - PENDING };
+#elif !defined(BUG_PENDING_AFTER)
 	atomic { ME -> assert(state[w] & PENDING); state[w] = state[w] + RUNNER - PENDING };
 #endif
 	atomic { ME -> seen[w] = asked[w] };
@@ -103,8 +120,13 @@ inline run_one(w)
 	:: w == DEFER_WORK -> defer_serve()
 	:: w != DEFER_WORK
 	fi;
-#ifdef BUG_PENDING_AFTER
+#ifdef BUG_NO_RUNNER
+	skip
+#elif defined(BUG_PENDING_AFTER)
 	atomic { ME -> state[w] = state[w] - PENDING }
+#elif defined(BUG_END_STORE)
+	atomic { ME -> old = state[w] };
+	atomic { ME -> state[w] = old - RUNNER; old = 0 }
 #else
 	atomic { ME -> state[w] = state[w] - RUNNER }
 #endif

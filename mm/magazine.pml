@@ -3,6 +3,13 @@
  * uses them: local_pop (local_pop_marked is alike), local_push, local_pop_many,
  * local_push_many (so local_push_run), local_move. For spin; tools/model.py runs it.
  *
+ * Models arch/x86_64/include/arch/local.h: local_pop, local_push, local_pop_many,
+ * local_push_many, local_move; mm/magazine.c: magazine_close, magazine_open;
+ * arch/x86_64/rseq.c: rseq_fixup.
+ *
+ * Not modelled: the marks in free objects, setting a magazine up, looks from outside. A
+ * restarted call is over here; in the code it tries again, as another call here does.
+ *
  * One CPU, three levels: a thread, an interrupt, an NMI. Each does calls of any
  * sort; one of a higher level begins at any step of a lower one and runs to its
  * end. On its way out rseq_fixup sends the sequence that it interrupted back. A
@@ -10,12 +17,10 @@
  *
  * Checked: an object is in one place only (take, put), none is lost (at_rest), the
  * slots from floor to top hold objects and the one below floor the bottom at any
- * time
- * (WHOLE), and a magazine that was interrupted while it was being closed is either
- * closed or open.
+ * time (WHOLE), and a magazine that was interrupted while it was being closed is
+ * either closed or open.
  *
- * Bounds: a magazine for 3 objects, 4 objects, 3 calls at each
- * level, or 2 (CFG, CALLS).
+ * Bounds: a magazine for 3 objects, 4 objects, 3 calls at each level, or 2 (CFG, CALLS).
  */
 
 #define SLOTS 5 /* slot 0 is below all floors; the last is end[-1] */
@@ -151,11 +156,16 @@ inline local_push()
 	atomic { ME -> first_instruction() };
 	if
 	:: atomic { t == END && NEXT -> inside[_pid] = 0; t = 0 } /* refused */
+#ifdef BUG_TOP_FIRST
+	:: atomic { t != END && NEXT -> inside[_pid] = 0; top = top + 1; have--; put(mine[have]) };
+		atomic { ME -> slot[t] = mine[have]; mine[have] = 0; t = 0 }
+#else
 	:: atomic { t != END && NEXT -> slot[t] = mine[have - 1] };
 		if
 		:: atomic { NEXT -> top = top + 1; have--; put(mine[have]); mine[have] = 0; t = 0; commit() }
 		:: RESTARTED
 		fi
+#endif
 	:: RESTARTED
 	fi
 }
@@ -164,8 +174,12 @@ inline local_push()
 inline local_move(from, to, clear)
 {
 	if
+#ifdef BUG_CLOSE_ANYHOW
+	:: atomic { ME -> inside[_pid] = 1 };
+#else
 	:: ME && top != from
 	:: atomic { ME && top == from -> inside[_pid] = 1 };
+#endif
 		if
 		:: !clear
 		:: clear ->
@@ -175,8 +189,12 @@ inline local_move(from, to, clear)
 			fi
 		fi;
 		if
+#ifdef BUG_OPEN_ANYHOW
+		:: atomic { NEXT };
+#else
 		:: atomic { NEXT && slot[END - 1] != 0 -> inside[_pid] = 0 }
 		:: atomic { NEXT && slot[END - 1] == 0 };
+#endif
 			if
 			:: atomic { NEXT -> top = to; commit() }
 			:: RESTARTED

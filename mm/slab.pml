@@ -2,6 +2,17 @@
  * slab.pml - model of the slabs: slab.c's state word and partial.c's stacks and
  * hand slots. For spin; tools/model.py runs it.
  *
+ * Models mm/slab.c: slab_new, slab_get_some, chain_prefix, slab_unlist_if_exhausted,
+ * slab_release_if_empty, slab_put, slab_publish, list_after_put; mm/partial.c: hand_open,
+ * hand_hold, hand_close, hands_get_one, list_push, list_pop, partial_relist, drop_exhausted,
+ * stack_get_one, stacks_version, partial_get_one, stack_trim; mm/alloc.c: refill_partial,
+ * keep_new, refill_new.
+ *
+ * Not modelled: more than one node or cache (a page that goes to another cache is as one
+ * that goes to anybody: its links are overwritten), the count of empties, reports of
+ * double frees and broken chains, more than HAND_SLOTS calls within one another, and that
+ * partial_get_one gives up after 64 looks during which slabs moved.
+ *
  * Each process makes calls of one cache. One of depth 1 interrupts that of depth 0
  * of its CPU at any step and runs to its end. A step is one access to shared
  * memory; each inline has the name of the function that it models. Magazines are
@@ -529,7 +540,9 @@ inline stack_trim(from)
 	atomic { ME -> steps = nr };
 	do
 	:: steps > 0 ->
+#ifndef BUG_TRIM_ENDLESS
 		steps--;
+#endif
 		list_pop(from, slot2);
 		if
 		:: f == 0 -> break

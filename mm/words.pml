@@ -3,6 +3,18 @@
  * page.c through it. For spin; tools/model.py runs it, docs/verification.md says
  * what was found.
  *
+ * Models mm/words.c: word_resolve, word_peek, words_look_full, word_take, give_bits,
+ * give_hints, attempt_begin, words_take; mm/lines.c: line_word_free, line_join, line_take,
+ * line_split, hint_begin, hint_end, hint_busy, hint_version, hint_set, line_has,
+ * hint_recheck; mm/search.c: take_in_line, search_hinted, search_whole, search_unhinted,
+ * take_last_look, line_looks_free, line_has_block, page_find_free; mm/page.c: take_any.
+ *
+ * Not modelled: private pages (page_fast.h, private_set in page.c: each is one unlocked
+ * cmpxchg of a word of the CPU's own, and what goes to or comes from the map does as here),
+ * word_take_all (word_take with another mask), line_page (line_take's FREE -> TAKEN), arenas
+ * and nodes (where a search begins), tight mode and reclaim, and that hint_next reads
+ * 64 hints at once.
+ *
  * Each process makes calls: it takes a block as page.c's take_any does (or, LIGHT,
  * as one search_range without force), and gives it back. A process of depth 1 or 2
  * interrupts one of lesser depth of its CPU at any step, and runs to its end while
@@ -23,8 +35,9 @@
  *  - with -DNP: no cycle, so no call is kept for ever while the others stand still
  *    or run; and no sequence wraps within the bounds (assert in next_seq)
  *
- * Bounds: by configuration (CFG), below. FORCED_TRIES is 3; a call that others undid
- * so often is not judged.
+ * Bounds: by configuration (CFG), below. FORCED_TRIES is 3 or 1 (the code has 1000), and
+ * page.c's look again until they are sure (the code 16 times, then counts it as spurious); a
+ * call that others undid so often is not judged.
  */
 
 /* ---------------------------------------------------------- configurations */
@@ -100,6 +113,33 @@
 #define PID_CPU1 2
 #define LINE_START LINE_SPLIT
 #define UNHINTED
+#elif CFG == 8 /* calls and nested calls on both CPUs */
+#define NP 4
+#define NL 1
+#define LW 2
+#define WP 1
+#define CPU_OF(p) ((p) / 2)
+#define DEPTH_OF(p) ((p) & 1)
+#define CHOICE(o) :: o = WORDS_
+#define OPS_OF(p) SCRIPT(WORDS_, 0, 0)
+#define PID_CPU1 2
+#define LINE_START LINE_SPLIT
+#define UNHINTED
+#define FORCED_TRIES 1
+#elif CFG == 9 /* three CPUs */
+#define NP 3
+#define NL 1
+#define LW 2
+#define WP 1
+#define NCPU 3
+#define CPU_OF(p) (p)
+#define DEPTH_OF(p) 0
+#define CHOICE(o) :: o = PAGE_ :: o = WORDS_
+#define OPS_OF(p) SCRIPT(((p) == 0 -> SOME_ : WORDS_), 0, 0)
+#define PID_CPU1 1
+#define LINE_START LINE_SPLIT
+#define UNHINTED
+#define FORCED_TRIES 1
 #elif CFG == 6 /* a look for a line; on the other CPU pages and words go and come */
 #define NP 3
 #define NL 1
@@ -130,19 +170,30 @@
 #define FORCED_TRIES 3
 #endif
 #define NW (NL * LW)
+#ifndef NCPU
 #define NCPU 2
+#endif
 #define SEQ_MAX 15
 
 /* ---------------------------------------------------------- shared memory */
 
-/* A word: map 2 bits, owner of the tag 2, its sequence 4. */
+/* A word: map 2 bits, owner of the tag 2 (3), its sequence 4. */
 #define FULL ((1 << WP) - 1)
 #define ALL ((1 << (NW * WP)) - 1)
 #define MAP(v) ((v) & 3)
+#if NCPU > 2
+#define WORD_TYPE short
+#define TAG_WHOLE 4
+#define OWNER(v) ((v) >> 2 & 7)
+#define SEQ(v) ((v) >> 5)
+#define WTAG(o, s) ((o) << 2 | (s) << 5)
+#else
+#define WORD_TYPE byte
+#define TAG_WHOLE 3
 #define OWNER(v) ((v) >> 2 & 3)
 #define SEQ(v) ((v) >> 4)
-#define TAG_WHOLE 3
 #define WTAG(o, s) ((o) << 2 | (s) << 4)
+#endif
 #ifdef BUG_NO_SEQ
 #define HTAG(o, s) WTAG(o, 0)
 #else
@@ -170,7 +221,7 @@
 #define HINT_LINE 2
 #define HINT(h, l) hint[(h) * NL + (l)]
 
-byte word[NW] = (LINE_START == LINE_FREE -> WTAG(TAG_WHOLE, 0) : FULL);
+WORD_TYPE word[NW] = (LINE_START == LINE_FREE -> WTAG(TAG_WHOLE, 0) : FULL);
 byte line[NL] = LINE_START;
 byte status[NCPU];
 byte hold_first[NCPU], hold_n[NCPU]; /* struct hold's words */
@@ -180,7 +231,11 @@ bit begun[NCPU]; /* the other half, which counts who began, has changed since pr
 
 /* Who runs on each CPU: every step of another waits. */
 #define ME (current[me_cpu] == _pid)
+#if NCPU > 2
+byte current[NCPU] = { 0, PID_CPU1, 2 };
+#else
 byte current[NCPU] = { 0, PID_CPU1 };
+#endif
 byte done;
 
 /* What is true: which pages are free; and which of them have been so since each
@@ -204,6 +259,11 @@ byte watch[NP];
 #define HOLD_TAKEN(v) (HOLD_SAME(v, status[OWNER(v) - 1]) && (status[OWNER(v) - 1] & 3) == SUCCESS)
 #define PEEK_TAGGED(w, v) \
 	(OWNER(v) == TAG_WHOLE -> (LINE_WORD_FREE(w, v) -> FULL : 0) : (HOLD_TAKEN(v) -> 0 : MAP(v)))
+#ifdef BUG_HELD_IS_TAKEN
+#define LOOKS(w, v) (OWNER(v) == TAG_WHOLE -> PEEK_TAGGED(w, v) : 0)
+#else
+#define LOOKS(w, v) PEEK_TAGGED(w, v)
+#endif
 
 #define TRUTH(w) \
 	(STATE(line[(w) / LW]) == LINE_FREE -> FULL : \
@@ -254,6 +314,9 @@ inline at_rest()
 	assert(is_free == ALL && MAP_IS_TRUE);
 	assert((status[0] & 3) == IDLE || (status[0] & 3) == FAILED);
 	assert((status[1] & 3) == IDLE || (status[1] & 3) == FAILED);
+#if NCPU > 2
+	assert((status[2] & 3) == IDLE || (status[2] & 3) == FAILED);
+#endif
 	assert(!hint_work[0] && !hint_work[1]);
 	l = 0;
 	do
@@ -314,7 +377,7 @@ inline word_peek(w)
 	if
 	:: atomic { ME && OWNER(word[w]) == 0 -> map = word[w] }
 	:: atomic { ME && OWNER(word[w]) != 0 -> pv = word[w] };
-		atomic { ME -> map = PEEK_TAGGED(w, pv); pv = 0 }
+		atomic { ME -> map = LOOKS(w, pv); pv = 0 }
 	fi
 }
 
@@ -331,7 +394,7 @@ inline words_look_full(f, cnt)
 	}
 	:: atomic { ME && OWNER(word[f + j]) != 0 -> pv = word[f + j] };
 		atomic {
-			ME -> yes = (PEEK_TAGGED(f + j, pv) == FULL); pv = 0; j++;
+			ME -> yes = (LOOKS(f + j, pv) == FULL); pv = 0; j++;
 			if
 			:: !yes || j == cnt -> j = 0; break
 			:: else
@@ -423,8 +486,12 @@ inline word_resolve(w)
 		:: atomic { ME && HOLD_SAME(rv, status[OWNER(rv) - 1]) && (status[OWNER(rv) - 1] & 3) == UNDECIDED ->
 				rs = status[OWNER(rv) - 1];
 				if
+#ifdef BUG_PASS_HELD
+				:: true -> rs = 0; break
+#else
 				:: light -> rs = 0; break
 				:: else
+#endif
 				fi
 			};
 #ifdef BUG_UNDO_WORD_ONLY
@@ -433,7 +500,11 @@ inline word_resolve(w)
 			atomic { ME -> cas(status[OWNER(rv) - 1], rs, ((rs & ~3) | FAILED)); rv = 0; rs = 0; ok = 0 }
 #endif
 		:: ME && HOLD_TAKEN(rv);
+#ifdef BUG_TAKEN_SET_FREE
+			atomic { ME -> cas(word[w], rv, FULL); rv = 0; ok = 0 }
+#else
 			atomic { ME -> cas(word[w], rv, 0); rv = 0; ok = 0 }
+#endif
 		:: ME && !HOLD_TAKEN(rv) && !(HOLD_SAME(rv, status[OWNER(rv) - 1]) && (status[OWNER(rv) - 1] & 3) == UNDECIDED);
 			atomic { ME -> cas(word[w], rv, FULL); rv = 0; ok = 0 }
 		fi
@@ -451,7 +522,12 @@ inline word_take(w)
 		if
 		:: atomic { OWNER(rv) != 0 || RUN(rv) == 0 -> rv = 0; break }
 		:: atomic { ME && OWNER(rv) == 0 && RUN(rv) != 0 ->
-				map = RUN(rv); cas(word[w], rv, (rv & ~map));
+				map = RUN(rv);
+#ifdef BUG_TAKE_STORE
+				word[w] = rv & ~map; ok = 1;
+#else
+				cas(word[w], rv, (rv & ~map));
+#endif
 				if
 				:: ok -> ok = 0; got = 1;
 					pos = (order == WORD_ -> w : (w) * WP + (rv & 1 -> 0 : 1));
@@ -911,7 +987,9 @@ inline give_hints(l)
 
 inline give()
 {
+#ifndef BUG_GIVE_NOT_COUNTED
 	hint_begin();
+#endif
 	if
 	:: order == PAGE_ ->
 		give_bits(pos / WP, (1 << (pos % WP)));
@@ -949,7 +1027,9 @@ inline give()
 		};
 		hint_set(HINT_LINE, pos)
 	fi;
+#ifndef BUG_GIVE_NOT_COUNTED
 	hint_end();
+#endif
 	atomic { pos = 0; yes = 0; got = 0; order = 0 }
 }
 
@@ -962,7 +1042,8 @@ active [NP] proctype call()
 	byte order, pos, kept_order, kept_pos;
 	bit light, keep, got, yes, busy, ok, undone, pass;
 	byte l, phase, first, n, i, j, k, c, cf, cn, st, tries;
-	byte rv, rs, pv, lv, map;
+	WORD_TYPE rv, pv;
+	byte rs, lv, map;
 
 	atomic {
 		ME || DEPTH_OF(current[me_cpu]) < DEPTH_OF(_pid);
