@@ -121,7 +121,7 @@
 #define CPU_OF(p) ((p) / 2)
 #define DEPTH_OF(p) ((p) & 1)
 #define CHOICE(o) :: o = WORDS_
-#define OPS_OF(p) SCRIPT(WORDS_, 0, 0)
+#define OPS_OF(p) ((p) < 2 -> SCRIPT(WORDS_, 0, 0) : SCRIPT(((p) == 2 -> WORDS_ : PAGE_) | LIGHT, 0, 0))
 #define PID_CPU1 2
 #define LINE_START LINE_SPLIT
 #define UNHINTED
@@ -134,8 +134,8 @@
 #define NCPU 3
 #define CPU_OF(p) (p)
 #define DEPTH_OF(p) 0
-#define CHOICE(o) :: o = PAGE_ :: o = WORDS_
-#define OPS_OF(p) SCRIPT(((p) == 0 -> SOME_ : WORDS_), 0, 0)
+#define CHOICE(o) :: o = WORDS_
+#define OPS_OF(p) SCRIPT(((p) == 0 -> PAGE_ : ((p) == 1 -> WORDS_ : WORDS_ | LIGHT)), 0, 0)
 #define PID_CPU1 1
 #define LINE_START LINE_SPLIT
 #define UNHINTED
