@@ -35,7 +35,7 @@
  *  - with -DNP: no cycle, so no call is kept for ever while the others stand still
  *    or run; and no sequence wraps within the bounds (assert in next_seq)
  *
- * Bounds: by configuration (CFG), below. FORCED_TRIES is 3 or 1 (the code has 1000), and
+ * Bounds: by configuration (CFG), below. FORCED_TRIES is 1 to 3 (the code has 1000), and
  * page.c's look again until they are sure (the code 16 times, then counts it as spurious); a
  * call that others undid so often is not judged.
  */
@@ -134,12 +134,12 @@
 #define NCPU 3
 #define CPU_OF(p) (p)
 #define DEPTH_OF(p) 0
-#define CHOICE(o) :: o = WORDS_
-#define OPS_OF(p) SCRIPT(((p) == 0 -> PAGE_ : ((p) == 1 -> WORDS_ : WORDS_ | LIGHT)), 0, 0)
+#define CHOICE(o) :: o = PAGE_ :: o = WORDS_
+#define OPS_OF(p) SCRIPT(((p) == 0 -> SOME_ : WORDS_), 0, 0)
 #define PID_CPU1 1
 #define LINE_START LINE_SPLIT
 #define UNHINTED
-#define FORCED_TRIES 1
+#define FORCED_TRIES 2
 #elif CFG == 6 /* a look for a line; on the other CPU pages and words go and come */
 #define NP 3
 #define NL 1
