@@ -165,10 +165,11 @@ soak: setup
 	$(Q)$(MAKE) --no-print-directory $(ISO) $(REPLAY_IMG) hosted
 	$(Q)$(PYTHON) tools/soak.py --hours $(HOURS) $(SOAK_ARGS)
 
-# The models of mm/ and irq_work, exhaustively, and their deliberate bugs. MODEL= names some.
+# The models of mm/ and irq_work, exhaustively, and their deliberate bugs. MODEL= names
+# some; MODEL_ARGS: tools/model.py.
 model:
 	@tools/setup.sh model
-	$(Q)$(PYTHON) tools/model.py --only '$(or $(MODEL),*)'
+	$(Q)$(PYTHON) tools/model.py --only '$(or $(MODEL),*)' $(MODEL_ARGS)
 
 test: setup
 	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
