@@ -64,7 +64,7 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso run replay soak coverage test test-long bench bench-compare bench-linux debug lint clean help check-tools setup
+.PHONY: all iso run replay soak coverage model test test-long bench bench-compare bench-linux debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
 
@@ -165,6 +165,12 @@ soak: setup
 	$(Q)$(MAKE) --no-print-directory $(ISO) $(REPLAY_IMG) hosted
 	$(Q)$(PYTHON) tools/soak.py --hours $(HOURS) $(SOAK_ARGS)
 
+# The models of mm/ and irq_work, exhaustively, and their deliberate bugs. MODEL= names
+# some; MODEL_ARGS: tools/model.py.
+model:
+	@tools/setup.sh model
+	$(Q)$(PYTHON) tools/model.py --only '$(or $(MODEL),*)' $(MODEL_ARGS)
+
 test: setup
 	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
 	$(Q)$(PYTHON) tools/test-judge.py
@@ -208,6 +214,7 @@ help:
 	'                same output, to the last byte' \
 	'make soak HOURS=0.5  the job by turns on many machines, with failures injected' \
 	'make coverage   which lines of mm/ run; a table, and build/coverage/html' \
+	'make model      check the models of the lock-free protocols, all interleavings' \
 	'make iso        build/anyctx.iso, which BIOS and UEFI boot' \
 	'make bench      count the instructions of each operation; results in build/bench' \
 	'make bench-linux  the same operations in Linux; STORM=1: its allocator under NMIs' \

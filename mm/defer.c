@@ -40,12 +40,13 @@ bool defer_free(void *obj)
 	return true;
 }
 
-/* Bounded, whoever keeps interrupting: what is left is asked for again. */
-u64 defer_serve(void)
+/* Bounded, whoever keeps interrupting: what is left is asked for again. True: it saw
+ * the stack empty. *n counts what was freed. */
+static bool serve(u64 *n)
 {
 	enum local_result r;
 	unsigned int tries = RETRIES;
-	u64 n = 0, flags;
+	u64 flags;
 
 	do {
 		void *obj;
@@ -55,12 +56,20 @@ u64 defer_serve(void)
 		if (r == LOCAL_DONE) {
 			slab_put(cache_of(obj), &obj, 1);
 			this_cpu_add64(defer_counts.served, 1);
-			n++;
+			++*n;
 		}
 		arch_irq_restore(flags);
 	} while (r == LOCAL_DONE || (r == LOCAL_RESTART && --tries));
 	if (r == LOCAL_RESTART)
 		defer_kick();
+	return r == LOCAL_REFUSED;
+}
+
+u64 defer_serve(void)
+{
+	u64 n = 0;
+
+	serve(&n);
 	return n;
 }
 
@@ -122,12 +131,13 @@ void defer_settle(void)
 		irq_work_sync(per_cpu_ptr(defer_work, c));
 }
 
-/* What comes in meanwhile is no concern of the barrier's. */
+/* Done is who saw the stack empty. How many were served tells nothing: what came in
+ * meanwhile lay on top of the older ones. */
 static void serve_here(void *unfinished)
 {
-	u64 waiting = defer_count(smp_processor_id());
+	u64 n = 0;
 
-	if (defer_serve() < waiting && defer_count(smp_processor_id()))
+	if (!serve(&n))
 		__atomic_store_n((u32 *)unfinished, 1, __ATOMIC_RELAXED);
 }
 

@@ -200,6 +200,10 @@ u64 hint_next(enum hint h, u64 line, u64 end);
 void hint_begin(void);
 void hint_end(void);
 bool hint_busy(void);
+/* The same before and after a look by hints, and not HINT_BUSY: all hints were right
+ * all the time. */
+#define HINT_BUSY (~0UL)
+u64 hint_version(void);
 
 /* ------------------------------------------------------------- page layer */
 

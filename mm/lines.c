@@ -23,6 +23,7 @@
 
 u64 *line_words;
 u64 *hints[NR_HINTS];
+/* Changes under way on this CPU, and << 32 how many have begun. */
 static DEFINE_PER_CPU(u64, hint_work);
 
 /* ------------------------------------------------------------------ lines */
@@ -124,7 +125,7 @@ void line_init_free(u64 line)
 
 void hint_begin(void)
 {
-	this_cpu_add64(hint_work, 1);
+	this_cpu_add64(hint_work, (1UL << 32) + 1);
 }
 
 void hint_end(void)
@@ -132,14 +133,25 @@ void hint_end(void)
 	this_cpu_add64(hint_work, -1);
 }
 
-/* Also a call of this very CPU that we have interrupted. */
+/* Busy may also be a call of this very CPU that we have interrupted. */
+u64 hint_version(void)
+{
+	u64 begun = 0;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (unsigned int c = 0; c < num_online_cpus(); c++) {
+		u64 v = __atomic_load_n(per_cpu_ptr(hint_work, c), __ATOMIC_ACQUIRE);
+
+		if ((u32)v)
+			return HINT_BUSY;
+		begun += v >> 32;
+	}
+	return begun;
+}
+
 bool hint_busy(void)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
-		if (__atomic_load_n(per_cpu_ptr(hint_work, c), __ATOMIC_ACQUIRE))
-			return true;
-	return false;
+	return hint_version() == HINT_BUSY;
 }
 
 bool hint_test(enum hint h, u64 line)

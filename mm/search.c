@@ -233,10 +233,18 @@ static bool find_by_hint(enum hint h, unsigned int order, int nid)
 	return false;
 }
 
+/* A block that is free all the time may go from hint to hint meanwhile, or be without
+ * one for a moment: then all lines are read. */
 bool page_find_free(unsigned int order, int nid)
 {
-	if (!hint_busy())
-		return find_by_hint(HINT_LINE, order, nid) || find_by_hint(hint_for(order), order, nid);
+	u64 before = hint_version();
+
+	if (before != HINT_BUSY) {
+		if (find_by_hint(HINT_LINE, order, nid) || find_by_hint(hint_for(order), order, nid))
+			return true;
+		if (hint_version() == before)
+			return false;
+	}
 	for (u64 line = 0; line < nr_lines; line++)
 		if (line_node[line] >= 0 && (nid < 0 || line_node[line] == nid) && line_has_block(line, order))
 			return true;

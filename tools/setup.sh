@@ -5,6 +5,7 @@
 #	tools/setup.sh                  install what is missing
 #	tools/setup.sh --check [build]  only say what is missing (build: of what
 #	                                compiling needs); status 1 if anything is
+#	tools/setup.sh model            what checking the models needs, and no more
 #
 # Where the distribution's QEMU is unfit (tools/qemu-version.sh) a newer one is
 # taken from Debian's backports of the same mirror that apt uses already. One named
@@ -21,7 +22,7 @@ check=no
 for arg in "$@"; do
 	case $arg in
 	--check) check=yes ;;
-	build | all) scope=$arg ;;
+	build | all | model) scope=$arg ;;
 	*)
 		sed -n '2,13s/^# \{0,1\}//p' "$0"
 		exit 1 ;;
@@ -48,6 +49,12 @@ have_qemu() {
 
 # The packages that are missing, by what they are needed for, one a line.
 missing() {
+	if [ "$scope" = model ]; then
+		have gcc || echo gcc
+		have python3 || echo python3
+		have spin || echo spin
+		return 0
+	fi
 	have gcc || have_cross || echo gcc
 	have objcopy || have_cross || echo binutils
 	have nasm || echo nasm
