@@ -191,6 +191,7 @@ debug: iso
 	$(Q)tools/qemu.sh --debug
 
 include arch/hosted/hosted.mk
+include fuzz/fuzz.mk
 
 lint:
 	$(Q)CROSS='$(CROSS)' tools/lint.sh
