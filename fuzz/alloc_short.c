@@ -16,28 +16,28 @@
  * largest order, and two words of pages that go back. */
 #define IN_HANDS ((1UL << MAX_ORDER) + 2 * WORD_PAGES)
 
-static bool managed[PAGES];
+static u8 managed[PAGES]; /* 1: it is */
 
 void short_first(void)
 {
 	for (unsigned int i = 0; i < nr_mem_ranges; i++)
 		for (u64 pfn = mem_ranges[i].base >> PAGE_SHIFT;
 		     pfn < (mem_ranges[i].base + mem_ranges[i].size) >> PAGE_SHIFT; pfn++)
-			managed[pfn] = true;
+			managed[pfn] = 1;
 }
 
-static void drop_private(bool *is_free, unsigned int cpu)
+static void drop_private(u8 *is_free, unsigned int cpu)
 {
 	for (unsigned int i = 0; i < NR_PRIVATE; i++) {
 		u64 v = READ_ONCE(per_cpu_ptr(page_cpu, cpu)->private[i]), first = (v >> 32) * WORD_PAGES;
 
 		for (u64 bit = 0; bit < WORD_PAGES; bit++)
 			if (v >> bit & 1 && first + bit < PAGES)
-				is_free[first + bit] = false;
+				is_free[first + bit] = 0;
 	}
 }
 
-static void find_free(bool *is_free)
+static void find_free(u8 *is_free)
 {
 	memcpy(is_free, managed, PAGES);
 	for (u64 pfn = 0; pfn < PAGES; pfn++) {
@@ -46,9 +46,9 @@ static void find_free(bool *is_free)
 		if (!managed[pfn] || page->type == PT_NONE)
 			continue;
 		if (page->type == PT_SLAB)
-			is_free[pfn] = false;
+			is_free[pfn] = 0;
 		else
-			memset(is_free + pfn, false, 1UL << page->order);
+			memset(is_free + pfn, 0, 1UL << page->order);
 	}
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
 		if (cpu != smp_processor_id())
@@ -56,12 +56,12 @@ static void find_free(bool *is_free)
 }
 
 /* Free blocks of that order, in pages. */
-static u64 free_of_order(const bool *is_free, unsigned int order, int nid)
+static u64 free_of_order(const u8 *is_free, unsigned int order, int nid)
 {
 	u64 n = 0, size = 1UL << order;
 
 	for (u64 pfn = 0; pfn < PAGES; pfn += size)
-		if (!memchr(is_free + pfn, false, size) && (nid < 0 || page_to_nid(pfn_page(pfn)) == nid))
+		if (!memchr(is_free + pfn, 0, size) && (nid < 0 || page_to_nid(pfn_page(pfn)) == nid))
 			n += size;
 	return n;
 }
@@ -80,7 +80,7 @@ static bool object_in_slab(const struct kmem_cache *s, int nid)
 
 bool memory_is_there(unsigned int order, const struct kmem_cache *s, int nid)
 {
-	bool is_free[PAGES];
+	u8 is_free[PAGES];
 
 	find_free(is_free);
 	if (free_of_order(is_free, order, nid) > (is_nested ? IN_HANDS : 0))

@@ -5,6 +5,7 @@
 #	tools/setup.sh                  install what is missing
 #	tools/setup.sh --check [build]  only say what is missing (build: of what
 #	                                compiling needs); status 1 if anything is
+#	tools/setup.sh fuzz             what `make fuzz` needs besides: clang, AFL++
 #
 # Where the distribution's QEMU is unfit (tools/qemu-version.sh) a newer one is
 # taken from Debian's backports of the same mirror that apt uses already. One named
@@ -21,9 +22,9 @@ check=no
 for arg in "$@"; do
 	case $arg in
 	--check) check=yes ;;
-	build | all) scope=$arg ;;
+	build | all | fuzz) scope=$arg ;;
 	*)
-		sed -n '2,13s/^# \{0,1\}//p' "$0"
+		sed -n '2,14s/^# \{0,1\}//p' "$0"
 		exit 1 ;;
 	esac
 done
@@ -46,8 +47,19 @@ have_qemu() {
 	[ -n "$version" ] && ! qemu_unfit "$version" >/dev/null
 }
 
+# The package with libFuzzer and the sanitizers: clang's own before it was split.
+fuzzer_runtime() {
+	if apt-cache show libclang-rt-dev >/dev/null 2>&1; then echo libclang-rt-dev; else echo clang; fi
+}
+
 # The packages that are missing, by what they are needed for, one a line.
 missing() {
+	if [ "$scope" = fuzz ]; then
+		have clang || echo clang
+		have_any /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a || fuzzer_runtime
+		have afl-clang-fast || echo afl++
+		return 0
+	fi
 	have gcc || have_cross || echo gcc
 	have objcopy || have_cross || echo binutils
 	have nasm || echo nasm
