@@ -2,8 +2,8 @@
  * acpi_tables.c - target: the parsers of the tables MADT, SRAT, SLIT and HPET, each on
  * bytes of its own (arch/x86_64/acpi_parse.c).
  *
- * An input is a row of {table, length of two bytes, bytes behind the header}, taken in
- * their order, which is the kernel's if they come in it. Header, length and checksum are
+ * An input is a row of {table, length of two bytes, bytes behind the header}; as in the
+ * kernel each kind is read once, in the order above. Header, length and checksum are
  * made right, as who cannot get past them learns nothing; a table of type 4 and above
  * is left as it is, header and all, and may be refused.
  */
@@ -11,8 +11,6 @@
 #include "fuzz/fuzz.h"
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_TABLES 16
 
 static const struct {
 	char signature[5];
@@ -62,20 +60,24 @@ static void good_table(struct acpi *a, unsigned int type, const u8 *bytes, u32 l
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
+	unsigned int next = 0;
 	struct acpi a;
 
 	acpi_defaults(&a, BOOT_APIC_ID, MAX_APIC_ID);
 	acpi_check(&a);
-	for (unsigned int i = 0; in.left && i < MAX_TABLES; i++) {
+	while (in.left && next < NR_PARSERS) {
 		unsigned int type = fuzz_u8(&in);
 		u32 len = fuzz_u16(&in);
 
 		if (len > in.left)
 			len = (u32)in.left;
-		if (type % (2 * NR_PARSERS) < NR_PARSERS)
-			good_table(&a, type % NR_PARSERS, in.p, len);
-		else
-			raw_table(&a, type % NR_PARSERS, in.p, len);
+		if (type % NR_PARSERS >= next) {
+			next = type % NR_PARSERS + 1;
+			if (type % (2 * NR_PARSERS) < NR_PARSERS)
+				good_table(&a, next - 1, in.p, len);
+			else
+				raw_table(&a, next - 1, in.p, len);
+		}
 		in.p += len;
 		in.left -= len;
 	}

@@ -16,16 +16,16 @@ def write(target, name, data):
     (directory / f"seed-{name}").write_bytes(data)
 
 
-# ---- kernel command line: size of the error's buffer, the line
+# ---- kernel command line: size of the error's buffer and bit 7 for telling it, the line
 def cmdline():
     lines = {
         "plain": "num=5 text=hello s te=x", "quotes": "text=\"a b 'c'\" te='x \"y\"' num=0x1f",
         "suffix": "number=1G any=-9223372036854775807 num=1k", "unknown": "num=1 nothing=2", "number": "num=12x",
-        "bounds": "s=2", "overflow": "any=99999999999999999999", "bare": "text", "empty": "\"\" ''  \t",
+        "bounds": "s=2", "negative": "number=-5 s=-1 num=0", "overflow": "any=99999999999999999999", "bare": "text", "empty": "\"\" ''  \t",
         "long": "text=" + "a" * 2100,
     }
     for name, line in lines.items():
-        write("cmdline", name, b"\xff" + line.encode())
+        write("cmdline", name, bytes([0xff if name == "unknown" else 0x7f]) + line.encode())
     write("cmdline", "short-error", b"\x02unknown=1")
 
 
