@@ -174,11 +174,13 @@ model:
 test: setup
 	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
 	$(Q)$(PYTHON) tools/test-judge.py
+	$(Q)$(if $(T),,$(MAKE) --no-print-directory fuzz-corpus)
 	$(Q)$(PYTHON) tools/run-tests.py
 
 test-long: setup
 	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
 	$(Q)$(PYTHON) tools/test-judge.py
+	$(Q)$(if $(T),,$(MAKE) --no-print-directory fuzz-corpus)
 	$(Q)$(PYTHON) tools/run-tests.py --long
 
 # Instructions an operation, exact; BENCH= names the boots, OUT= the result.
@@ -197,6 +199,7 @@ debug: iso
 	$(Q)tools/qemu.sh --debug
 
 include arch/hosted/hosted.mk
+include fuzz/fuzz.mk
 
 lint:
 	$(Q)CROSS='$(CROSS)' tools/lint.sh
@@ -223,6 +226,8 @@ help:
 	'make lint       check the sources' \
 	'make hosted     the same as a Linux process, build/hosted/anyctx' \
 	'make test-hosted  its tests; SAN=address,undefined or SAN=thread watch them' \
+	'make fuzz T=600  parsers and allocator by libFuzzer and AFL++, so many seconds' \
+	'make fuzz-corpus  the inputs in fuzz/corpus, each once' \
 	'make setup      install what the above need (Debian, Ubuntu)' \
 	'make clean      remove build/' '' \
 	'SMP=4 MEM=512M FIRMWARE=bios|uefi ARGS="kernel arguments" TIMEOUT=seconds' \

@@ -77,14 +77,14 @@ run_cppcheck() {
 }
 if have cppcheck; then
 	run_cppcheck -Iarch/x86_64/include arch/x86_64 kernel mm lib tests bench || complain "cppcheck"
-	run_cppcheck -Iarch/hosted/include -Iarch/x86_64/include arch/hosted || complain "cppcheck of arch/hosted"
+	run_cppcheck -Iarch/hosted/include -Iarch/x86_64/include arch/hosted fuzz || complain "cppcheck of arch/hosted and fuzz"
 else
 	echo "lint: no cppcheck here, left out"
 fi
 
 # ---- for information: size by directory, long files, long lines
 echo "lint: lines by directory"
-for dir in boot arch kernel mm lib include tests bench tools; do
+for dir in boot arch kernel mm lib include tests bench fuzz tools; do
 	n=$(git ls-files --cached --others --exclude-standard -- "$dir" | while read -r f; do cat "$f"; done 2>/dev/null | wc -l)
 	printf '    %-8s %6d\n' "$dir" "$n"
 done

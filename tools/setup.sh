@@ -6,6 +6,7 @@
 #	tools/setup.sh --check [build]  only say what is missing (build: of what
 #	                                compiling needs); status 1 if anything is
 #	tools/setup.sh model            what checking the models needs, and no more
+#	tools/setup.sh fuzz             what `make fuzz` needs besides: clang, AFL++
 #
 # Where the distribution's QEMU is unfit (tools/qemu-version.sh) a newer one is
 # taken from Debian's backports of the same mirror that apt uses already. One named
@@ -22,9 +23,9 @@ check=no
 for arg in "$@"; do
 	case $arg in
 	--check) check=yes ;;
-	build | all | model) scope=$arg ;;
+	build | all | model | fuzz) scope=$arg ;;
 	*)
-		sed -n '2,13s/^# \{0,1\}//p' "$0"
+		sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
 		exit 1 ;;
 	esac
 done
@@ -47,12 +48,23 @@ have_qemu() {
 	[ -n "$version" ] && ! qemu_unfit "$version" >/dev/null
 }
 
+# The package with libFuzzer and the sanitizers: clang's own before it was split.
+fuzzer_runtime() {
+	if apt-cache show libclang-rt-dev >/dev/null 2>&1; then echo libclang-rt-dev; else echo clang; fi
+}
+
 # The packages that are missing, by what they are needed for, one a line.
 missing() {
 	if [ "$scope" = model ]; then
 		have gcc || echo gcc
 		have python3 || echo python3
 		have spin || echo spin
+		return 0
+	fi
+	if [ "$scope" = fuzz ]; then
+		have clang || echo clang
+		have_any /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a || fuzzer_runtime
+		have afl-clang-fast || echo afl++
 		return 0
 	fi
 	have gcc || have_cross || echo gcc

@@ -46,12 +46,6 @@ static inline long host_syscall(long n, u64 a, u64 b, u64 c, u64 d)
 	return result;
 }
 
-/* Send a signal to the thread that is CPU cpu. Any context. */
-static inline void host_kill(unsigned int cpu, int sig)
-{
-	host_syscall(SYS_tgkill, (u64)host_pid, (u64)host_cpus[cpu].tid, (u64)sig, 0);
-}
-
 /* ---- main.c ---- */
 /* Tell what is wrong with the start, and leave; before there is a kernel. */
 void __noreturn host_die(const char *what);
@@ -94,6 +88,8 @@ void timers_create(unsigned int cpu);
 void time_init(void);
 
 /* ---- smp.c ---- */
+/* Send a signal to the thread that is CPU cpu. Any context. */
+void host_kill(unsigned int cpu, int sig);
 /* Start CPU cpu on a thread of its own; it calls enter. false: no thread. */
 bool cpu_start(unsigned int cpu, void (*enter)(unsigned int cpu));
 /* Is p in the guard page of a CPU's stack? Any context. */

@@ -21,6 +21,11 @@ int host_pid;
 static unsigned int online;
 static void (*enter_kernel)(unsigned int cpu);
 
+void host_kill(unsigned int cpu, int sig)
+{
+	host_syscall(SYS_tgkill, (u64)host_pid, (u64)host_cpus[cpu].tid, (u64)sig, 0);
+}
+
 static void handler_stack_set(const struct host_cpu *c)
 {
 	stack_t stack = { .ss_sp = (void *)c->handler_stack, .ss_size = HANDLER_STACK_SIZE };

@@ -3,14 +3,13 @@
  * runtime. On the machine that would be one instruction, or not be there; and in a
  * runtime's locks no hook may run.
  *
- * A step that ends outside of the image has called out, and what lies on top of the
+ * A step that ends outside of the text has called out, and what lies on top of the
  * stack is where that returns to. It is made to return to step_return instead, at full
  * speed; there the trap flag is set again, and the next step ends where the call
  * returns to. Invariant: while step_return is on a CPU's stack, step_return_to of the
  * CPU is what it stands for; no second one is put there. Called by the handler of
  * traps, on that CPU.
  */
-#include <arch/paging.h>
 #include "host.h"
 
 static __used DEFINE_PER_CPU(u64, step_return_to); /* 0: none */
@@ -32,14 +31,20 @@ __asm__(".pushsection .text\n"
 	".size step_return, . - step_return\n"
 	".popsection\n");
 
-bool step_over(ucontext_t *uc)
+static bool in_text(u64 pc)
+{
+	return pc >= (u64)__text_start && pc < (u64)__text_end;
+}
+
+/* What lies on top of the stack may well be between a frame's variables. */
+__attribute__((no_sanitize_address)) bool step_over(ucontext_t *uc)
 {
 	greg_t *g = uc->uc_mcontext.gregs;
 	u64 *top = (u64 *)g[REG_RSP];
 
-	if (arch_in_kernel_image((void *)g[REG_RIP]))
+	if (in_text((u64)g[REG_RIP]))
 		return false;
-	if (!arch_in_kernel_image((void *)*top) || this_cpu_read64(step_return_to))
+	if (!in_text(*top) || this_cpu_read64(step_return_to))
 		return true; /* in the middle of it: step on */
 	this_cpu_write64(step_return_to, *top);
 	*top = (u64)step_return;

@@ -98,6 +98,8 @@ static bool tables_find(const u8 *rsdp)
 {
 	u64 xsdt, rsdt = 0;
 
+	for (unsigned int i = 0; i < ARRAY_SIZE(tables); i++)
+		tables[i].bytes = NULL;
 	memcpy(&xsdt, rsdp + 24, 8);
 	memcpy(&rsdt, rsdp + 16, 4);
 	if (rsdp[15] >= 2 && xsdt) {
