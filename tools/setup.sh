@@ -5,6 +5,7 @@
 #	tools/setup.sh                  install what is missing
 #	tools/setup.sh --check [build]  only say what is missing (build: of what
 #	                                compiling needs); status 1 if anything is
+#	tools/setup.sh native           what make bench-native needs
 #
 # Where the distribution's QEMU is unfit (tools/qemu-version.sh) a newer one is
 # taken from Debian's backports of the same mirror that apt uses already. One named
@@ -21,9 +22,9 @@ check=no
 for arg in "$@"; do
 	case $arg in
 	--check) check=yes ;;
-	build | all) scope=$arg ;;
+	build | all | native) scope=$arg ;;
 	*)
-		sed -n '2,13s/^# \{0,1\}//p' "$0"
+		sed -n '2,14s/^# \{0,1\}//p' "$0"
 		exit 1 ;;
 	esac
 done
@@ -46,8 +47,30 @@ have_qemu() {
 	[ -n "$version" ] && ! qemu_unfit "$version" >/dev/null
 }
 
+# shellcheck disable=SC2086 # the name may be a pattern
+have_lib() { have_any /usr/lib/x86_64-linux-gnu/$1 /usr/lib64/$1 /usr/lib/$1; }
+# The first of these packages that apt knows: their names change with the release.
+known() {
+	local package
+	for package in "$@"; do
+		! apt-cache show "$package" >/dev/null 2>&1 || break
+	done
+	echo "$package"
+}
+
 # The packages that are missing, by what they are needed for, one a line.
+missing_native() {
+	have gcc || echo gcc
+	have python3 || echo python3
+	have_lib 'libmimalloc.so.[23]*' || known libmimalloc2.0 libmimalloc3
+	have_lib libjemalloc.so.2 || echo libjemalloc2
+	have_lib libtcmalloc_minimal.so.4 || known libtcmalloc-minimal4t64 libtcmalloc-minimal4
+}
 missing() {
+	[ "$scope" != native ] || {
+		missing_native
+		return 0
+	}
 	have gcc || have_cross || echo gcc
 	have objcopy || have_cross || echo binutils
 	have nasm || echo nasm
