@@ -9,7 +9,7 @@ keeps the median, the least, and the spread (largest over smallest); ratios are 
 within a round, and their median is shown.
 
   bench-native.py [--rounds N] [--only GROUP,...] [--out FILE]
-      groups: time, pages, memory-even, memory-log
+      groups: one, two, cross, pages, memory-even, memory-log
       figures to build/bench/FILE (default native.json; `bench.py compare` reads it)
 
 Status 1 if a process failed. What misses its limit (issue 5) is listed, and no failure.
@@ -30,7 +30,7 @@ OUT = ROOT / "build" / "bench"
 NATIVE = ROOT / "build" / "native"
 LIBRARIES = {"mimalloc": "libmimalloc.so.[23]*", "jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4"}
 PEERS = ("glibc", "mimalloc", "jemalloc", "tcmalloc")
-GROUPS = ("time", "pages", "memory-even", "memory-log")
+GROUPS = ("one", "two", "cross", "pages", "memory-even", "memory-log")
 MEMORY = "1G"
 
 

@@ -2,13 +2,13 @@
  * loops.c - the loops that make bench-native times, the same object for all allocators.
  *
  * A case is run in slices of some 100 us, after a warm-up. Slices in which the host took
- * the thread's processor away do not count; who waits in the allocator is timed. Each case prints "@ case|column|median|minimum|slices", in
+ * a thread's processor away do not count; who waits in the allocator is timed. Each case prints "@ case|column|median|minimum|slices", in
  * nanoseconds an operation; tools/bench-native.py reads that. Nothing is subtracted: the
  * allocator "nothing" shows what the loops cost by themselves. Whoever gets an object
  * writes its first word.
  *
- * Groups: "time" (one and two threads), "pages", and "memory" for the peak of a random
- * load; the last belongs into a process of its own.
+ * Groups: "one" and "two" threads, each for itself; "cross", from one to the other; "pages";
+ * "memory-even" and "memory-log", the peak of a random load: a process each.
  *
  * No calls into the C library while a clock runs, and no other memory than static: in the
  * hosted build the string functions are anyctx's.
@@ -87,7 +87,7 @@ static long switches(void)
 {
 	struct rusage u;
 
-	getrusage(RUSAGE_THREAD, &u);
+	getrusage(RUSAGE_SELF, &u); /* of all threads: if one does not run the other waits for it */
 	return u.ru_nivcsw;
 }
 
@@ -383,20 +383,22 @@ static void size_case(const char *name, size_t size, void (*slice)(unsigned int)
 	by_threads(name, c, slice, threads, ops);
 }
 
-static void group_time(void)
+static void group_local(unsigned int threads)
 {
 	static const size_t sizes[] = { 8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192 };
 
-	for (unsigned int threads = 1; threads <= THREADS; threads++) {
-		for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-			size_case("pair", sizes[i], pair, threads, 20000);
-		for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-			size_case("256 in a row", sizes[i], row, threads, 20 * ROW);
-		size_case("random replace", 64, replace, threads, 10000);
-		size_case("random replace", 1024, replace, threads, 10000);
-		now.size = 0;
-		by_threads("random replace", "16-1024", replace, threads, 10000);
-	}
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		size_case("pair", sizes[i], pair, threads, 20000);
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		size_case("256 in a row", sizes[i], row, threads, 20 * ROW);
+	size_case("random replace", 64, replace, threads, 10000);
+	size_case("random replace", 1024, replace, threads, 10000);
+	now.size = 0;
+	by_threads("random replace", "16-1024", replace, threads, 10000);
+}
+
+static void group_cross(void)
+{
 	for (unsigned int i = 0; i < 2; i++) {
 		static const char *const names[] = { "freed by another", "read and freed by another" };
 
@@ -497,8 +499,12 @@ int native_run(const struct allocator *which, int argc, char **argv)
 	}
 	pin(0);
 	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "time"))
-			group_time();
+		if (!strcmp(argv[i], "one"))
+			group_local(1);
+		else if (!strcmp(argv[i], "two"))
+			group_local(2);
+		else if (!strcmp(argv[i], "cross"))
+			group_cross();
 		else if (!strcmp(argv[i], "pages"))
 			group_pages();
 		else if (!strcmp(argv[i], "memory-even"))
