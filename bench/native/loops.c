@@ -59,7 +59,7 @@ static struct {
 	uint16_t slot, size;
 } pick[PICKS];
 
-static void die(const char *why)
+static void __attribute__((noreturn)) die(const char *why)
 {
 	dprintf(STDERR_FILENO, "%s: %s\n", a->name, why);
 	_exit(1);
@@ -431,6 +431,8 @@ static unsigned long peak_kib(void)
 	size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
 	const char *line;
 
+	if (f)
+		fclose(f);
 	text[n] = 0;
 	line = strstr(text, "VmHWM:");
 	return line ? strtoul(line + 6, NULL, 10) : 0;
