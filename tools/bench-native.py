@@ -3,7 +3,9 @@
 
 The loops are bench/native/loops.c, the same object for all. Each allocator runs in a
 process of its own (anyctx: build/native/anyctx; the others: build/native/peer, with
-their library preloaded), one after the other, and that several times over: A B C A B C.
+their library preloaded), one after the other, and that several times over: A B C A B C,
+group by group, so that what is compared is seconds apart. How far two processors are
+from each other may change with the host's mood, so "cross" is repeated more often.
 A process prints the median of its slices for each case. Of the rounds' medians this
 keeps the median, the least, and the spread (largest over smallest); ratios are taken
 within a round, and their median is shown.
@@ -32,6 +34,7 @@ LIBRARIES = {"mimalloc": "libmimalloc.so.[23]*", "jemalloc": "libjemalloc.so.2",
 PEERS = ("glibc", "mimalloc", "jemalloc", "tcmalloc")
 GROUPS = ("one", "two", "cross", "pages", "memory-even", "memory-log")
 MEMORY = "1G"
+CROSS_TIMES = 4
 
 
 def library(name):
@@ -72,19 +75,24 @@ def run(name, command, environment, group):
     return figures
 
 
-def measure(todo, rounds):
+def measure(todo, groups, rounds):
     """{case: {column: {name: ([median of each round], least)}}}"""
     all_figures = {}
     for i in range(rounds):
         print(f"round {i + 1} of {rounds}:", end="", flush=True)
-        for name, (command, environment, groups) in todo.items():
-            print(f" {name}", end="", flush=True)
-            for group in groups:
-                for case, column, median, least in run(name, command, environment, group):
-                    medians, before = all_figures.setdefault(case, {}).setdefault(column, {}).get(name, ([], least))
-                    all_figures[case][column][name] = (medians + [median], min(least, before))
+        for group in groups:
+            print(f" {group}", end="", flush=True)
+            for _ in range(CROSS_TIMES if group == "cross" else 1):
+                one_turn(todo, group, all_figures)
         print(flush=True)
     return all_figures
+
+
+def one_turn(todo, group, all_figures):
+    for name, (command, environment, groups) in todo.items():
+        for case, column, median, least in run(name, command, environment, group) if group in groups else ():
+            medians, before = all_figures.setdefault(case, {}).setdefault(column, {}).get(name, ([], least))
+            all_figures[case][column][name] = (medians + [median], min(least, before))
 
 
 def ratio(figures, name):
@@ -180,7 +188,7 @@ def main():
     groups = options.only.split(",")
     if not set(groups) <= set(GROUPS):
         sys.exit(f"bench-native.py: groups are {', '.join(GROUPS)}")
-    all_figures = measure(programs(groups), options.rounds)
+    all_figures = measure(programs(groups), groups, options.rounds)
     text = show(all_figures) + "\n" + judge(all_figures)
     print(text)
     OUT.mkdir(parents=True, exist_ok=True)
