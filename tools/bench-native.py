@@ -136,7 +136,7 @@ def limit(case, column):
     """What issue 5 allows: times the best peer, times glibc."""
     if case.startswith("pair") and int(column) <= 1024:
         return 1.0, None
-    if case.startswith(("random replace", "freed by another", "peak memory")):
+    if case.startswith(("random replace", "freed by another", "read and freed", "peak memory")):
         return 1.1, 1.0
     return None
 
