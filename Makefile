@@ -64,7 +64,7 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso run replay soak coverage model test test-long bench bench-compare bench-linux debug lint clean help check-tools setup
+.PHONY: all iso run replay soak coverage model test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
 
@@ -201,6 +201,14 @@ debug: iso
 include arch/hosted/hosted.mk
 include fuzz/fuzz.mk
 
+# The hosted build beside the allocators of the distribution: nanoseconds, and memory.
+include bench/native/native.mk
+bench-native:
+	$(Q)tools/setup.sh native
+	$(Q)$(MAKE) --no-print-directory native
+	$(Q)$(PYTHON) tools/bench-native.py --rounds $(or $(ROUNDS),7) $(if $(BENCH),--only '$(BENCH)') --out '$(or $(OUT),native.json)'
+
+
 lint:
 	$(Q)CROSS='$(CROSS)' tools/lint.sh
 
@@ -221,6 +229,7 @@ help:
 	'make iso        build/anyctx.iso, which BIOS and UEFI boot' \
 	'make bench      count the instructions of each operation; results in build/bench' \
 	'make bench-linux  the same operations in Linux; STORM=1: its allocator under NMIs' \
+	'make bench-native  the hosted build beside glibc, mimalloc, jemalloc, tcmalloc' \
 	'make bench-compare A=x.json B=y.json   what moved between two results' \
 	'make debug      boot it stopped, with gdb attached' \
 	'make lint       check the sources' \

@@ -7,6 +7,7 @@
 #	                                compiling needs); status 1 if anything is
 #	tools/setup.sh model            what checking the models needs, and no more
 #	tools/setup.sh fuzz             what `make fuzz` needs besides: clang, AFL++
+#	tools/setup.sh native           what make bench-native needs
 #
 # Where the distribution's QEMU is unfit (tools/qemu-version.sh) a newer one is
 # taken from Debian's backports of the same mirror that apt uses already. One named
@@ -23,7 +24,7 @@ check=no
 for arg in "$@"; do
 	case $arg in
 	--check) check=yes ;;
-	build | all | model | fuzz) scope=$arg ;;
+	build | all | model | fuzz | native) scope=$arg ;;
 	*)
 		sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
 		exit 1 ;;
@@ -52,8 +53,25 @@ have_qemu() {
 fuzzer_runtime() {
 	if apt-cache show libclang-rt-dev >/dev/null 2>&1; then echo libclang-rt-dev; else echo clang; fi
 }
+# shellcheck disable=SC2086 # the name may be a pattern
+have_lib() { have_any /usr/lib/x86_64-linux-gnu/$1 /usr/lib64/$1 /usr/lib/$1; }
+# The first of these packages that apt knows: their names change with the release.
+known() {
+	local package
+	for package in "$@"; do
+		! apt-cache show "$package" >/dev/null 2>&1 || break
+	done
+	echo "$package"
+}
 
 # The packages that are missing, by what they are needed for, one a line.
+missing_native() {
+	have gcc || echo gcc
+	have python3 || echo python3
+	have_lib 'libmimalloc.so.[23]*' || known libmimalloc2.0 libmimalloc3
+	have_lib libjemalloc.so.2 || echo libjemalloc2
+	have_lib libtcmalloc_minimal.so.4 || known libtcmalloc-minimal4t64 libtcmalloc-minimal4
+}
 missing() {
 	if [ "$scope" = model ]; then
 		have gcc || echo gcc
@@ -67,6 +85,10 @@ missing() {
 		have afl-clang-fast || echo afl++
 		return 0
 	fi
+	[ "$scope" != native ] || {
+		missing_native
+		return 0
+	}
 	have gcc || have_cross || echo gcc
 	have objcopy || have_cross || echo binutils
 	have nasm || echo nasm

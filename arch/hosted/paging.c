@@ -2,8 +2,9 @@
  * paging.c - memory of the process at chosen addresses, and looking at any address.
  *
  * "Physical" memory is what is mapped at DIRECT_MAP_BASE (machine.c). A page that the
- * kernel maps elsewhere as well gets memory of its own there: nobody looks at the page
- * descriptors by the direct map. Mapping: CPU 0 while booting; looking: any context.
+ * kernel maps elsewhere as well gets memory of its own there, and what lies behind it in
+ * the direct map goes back to the host: nobody looks at the page descriptors by the
+ * direct map. Mapping: CPU 0 while booting; looking: any context.
  */
 #include <arch/paging.h>
 #include <sys/mman.h>
@@ -12,7 +13,7 @@
 
 extern char __executable_start[], end[]; /* of the linker's own */
 
-static void map(u64 va, u64 size, int prot)
+static void map(u64 va, u64 pa, u64 size, int prot)
 {
 	int rights = prot == PROT_W ? PROT_READ | PROT_WRITE : PROT_READ;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
@@ -20,18 +21,17 @@ static void map(u64 va, u64 size, int prot)
 
 	if (at != (void *)va)
 		panic("the process has no room for %lu bytes at %lx", size, va);
+	madvise(phys_to_virt(pa), size, MADV_DONTNEED); /* it stays zero, if anybody does look */
 }
 
 void arch_map_4k(u64 va, u64 pa, int prot)
 {
-	(void)pa;
-	map(va, PAGE_SIZE, prot);
+	map(va, pa, PAGE_SIZE, prot);
 }
 
 void arch_map_2m(u64 va, u64 pa, int prot)
 {
-	(void)pa;
-	map(va, 2UL << 20, prot);
+	map(va, pa, 2UL << 20, prot);
 }
 
 /* The one load of the kernel that may fault; signal.c goes on behind it. */
