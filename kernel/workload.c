@@ -26,6 +26,7 @@
 #include "kernel/workload_block.h"
 #include "kernel/workload_op.h"
 #include "kernel/workload_rate.h"
+#include "kernel/workload_worst.h"
 #include "mm/fail.h"
 #include "mm/mm.h"
 
@@ -214,6 +215,7 @@ static bool begin(void)
 	job.faults = 0;
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
 		job.taken_before[cpu] = taken_since_boot(cpu);
+	worst_reset();
 	if (!ops_begin(memory / SHARE))
 		return false;
 	watchdog_pause(false);
@@ -290,6 +292,7 @@ static void end(bool begun)
 		       nmi_source_name(), rate_hz(), now.deferred - job.before.deferred,
 		       now.deferred_served - job.before.deferred_served);
 		fail_print();
+		require(worst_print(), "a nolock call took longer than its bound");
 	}
 	check(&now, differences);
 	watchdog_pause(false);

@@ -28,13 +28,15 @@
 #include "kernel/printk.h"
 #include "kernel/tick.h"
 #include "kernel/workload_block.h"
+#include "kernel/workload_worst.h"
 #include "mm/fail.h"
+#include "mm/mm.h"
 
 #define SLOTS 512
 #define DEPTHS 2
 #define NMI_BATCH 16
 #define IRQ_BATCH 4
-#define BURST 40 /* more objects of KMALLOC_MAX_CACHE_SIZE than a CPU keeps of them */
+#define BURST_MORE 32 /* so many more objects of KMALLOC_MAX_CACHE_SIZE than a CPU keeps of them */
 #define REST_NS 1000000   /* for the others after a batch, at most */
 #define MOMENT_NS 2000000 /* see count_null */
 /* One thread operation in so many ... */
@@ -128,6 +130,7 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 {
 	struct block b = { .cpu = smp_processor_id(), .ctx = c };
 	struct block_call call = choose_call(w, c, may_wait);
+	struct worst_probe probe;
 	u64 since, injected;
 
 	block_choose(&b, &w->rng);
@@ -137,7 +140,10 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 	}
 	since = arch_ns();
 	injected = fail_injected_here();
+	probe = worst_begin();
 	block_alloc(&b, call);
+	if (call.nolock)
+		worst_end(probe, &b, "allocation");
 	if (!b.addr) {
 		count_null(&w->n, block_charge(&b), since, injected);
 		let_go(block_charge(&b));
@@ -154,9 +160,13 @@ static void drop_block(struct worker *w, enum context c, u64 word)
 {
 	struct block b = block_unpack(word);
 	struct block_call call = choose_call(w, c, false);
+	struct worst_probe probe;
 
 	block_check(&b);
+	probe = worst_begin();
 	block_free(&b, call, &w->rng);
+	if (call.nolock)
+		worst_end(probe, &b, "free");
 	let_go(block_charge(&b));
 	count(&w->n.frees, 1);
 	count(&w->n.from_cpus, b.cpu != smp_processor_id());
@@ -185,32 +195,39 @@ static void operate(struct worker *w, enum context c, bool may_wait)
 		drop_block(w, c, word);
 }
 
-/* More frees in a row than there is room for at hand: an NMI leaves the rest to an
- * interrupt (deferral). */
+/* More frees in a row than a CPU keeps objects: an NMI leaves the rest to an interrupt
+ * (deferral). They are chained through their first words. */
 static void burst(struct worker *w)
 {
-	void *p[BURST];
-	unsigned int n = 0;
+	u64 most = mm_kept_of(KMALLOC_MAX_CACHE_SIZE) + BURST_MORE, n = 0;
+	void **chain = NULL;
 
-	if (!hold(BURST * KMALLOC_MAX_CACHE_SIZE)) {
+	if (!hold(most * KMALLOC_MAX_CACHE_SIZE)) {
 		count(&w->n.over_share, 1);
 		return;
 	}
-	for (unsigned int i = 0; i < BURST; i++) {
+	for (u64 i = 0; i < most; i++) {
 		u64 since = arch_ns(), injected = fail_injected_here();
+		void **p = kmalloc_nolock(KMALLOC_MAX_CACHE_SIZE, 0, NUMA_NO_NODE);
 
-		p[n] = kmalloc_nolock(KMALLOC_MAX_CACHE_SIZE, 0, NUMA_NO_NODE);
-		if (p[n])
-			n++;
-		else
+		if (!p) {
 			count_null(&w->n, KMALLOC_MAX_CACHE_SIZE, since, injected);
+			continue;
+		}
+		*p = chain;
+		chain = p;
+		n++;
 	}
 	count(&w->n.allocs, n);
 	count(&w->n.frees, n);
 	count(&w->n.bytes, n * KMALLOC_MAX_CACHE_SIZE);
-	while (n)
-		kfree_nolock(p[--n]);
-	let_go(BURST * KMALLOC_MAX_CACHE_SIZE);
+	while (chain) {
+		void **p = chain;
+
+		chain = *p;
+		kfree_nolock(p);
+	}
+	let_go(most * KMALLOC_MAX_CACHE_SIZE);
 }
 
 /* ---- workers ---- */

@@ -8,6 +8,7 @@
 #include "kernel/panic.h"
 #include "lib/string.h"
 #include "mm/fast.h"
+#include "mm/mm.h"
 #include <anyctx/smp.h>
 
 static const struct {
@@ -194,6 +195,11 @@ static size_t usable_size(const char *call, const void *p)
 	}
 	mm_report(call, p, "not an allocated object");
 	return 0;
+}
+
+u64 mm_kept_of(size_t size)
+{
+	return caches[__kmalloc_class_of(size)].limit;
 }
 
 size_t ksize(const void *p)

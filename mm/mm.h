@@ -39,6 +39,15 @@ struct mm_stats {
 };
 void mm_get_stats(struct mm_stats *st);
 
+/* How many free objects of kmalloc's class of that size (to 8 KiB) one CPU keeps at most. */
+u64 mm_kept_of(size_t size);
+
+/*
+ * Instructions that one call takes at most, zeroing apart, be there memory or not, on a
+ * machine of one CPU, while nothing interrupts it: docs/design.md, "How long a call takes".
+ */
+u64 mm_call_bound(void);
+
 /* The shell's and the panic's views. */
 void mm_print_meminfo(void);
 void mm_print_slabinfo(void);
