@@ -102,6 +102,14 @@ static unsigned int keep_new(struct kmem_cache *s, char *first, unsigned int i, 
 	return i;
 }
 
+/* Of the n objects of a new slab: so many that there is room for what is freed next. */
+static unsigned int most_kept(const struct kmem_cache *s, unsigned int n)
+{
+	unsigned int most = s->limit > 2 * MAG_BATCH ? s->limit - MAG_BATCH : s->limit;
+
+	return n < most ? n : most;
+}
+
 /* A new slab; keep: what the magazine has room for goes there. light: no reclaim. */
 static void *refill_new(struct kmem_cache *s, gfp_t gfp, int nid, bool keep, bool light)
 {
@@ -113,7 +121,7 @@ static void *refill_new(struct kmem_cache *s, gfp_t gfp, int nid, bool keep, boo
 		return NULL;
 	first = slab_object(s, head, 0);
 	if (keep && !mm_tight)
-		kept = keep_new(s, first, 1, n);
+		kept = keep_new(s, first, 1, most_kept(s, n));
 	if (kept < n)
 		slab_publish(s, head, kept, n);
 	return first;
