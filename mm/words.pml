@@ -12,8 +12,8 @@
  * Not modelled: private pages (page_fast.h, private_set in page.c: each is one unlocked
  * cmpxchg of a word of the CPU's own, and what goes to or comes from the map does as here),
  * word_take_all (word_take with another mask), line_page (line_take's FREE -> TAKEN), arenas
- * and nodes (where a search begins), tight mode and reclaim, and that hint_next reads
- * 64 hints at once.
+ * and nodes (where a search begins), tight mode, reclaim, that hint_next reads 64 hints
+ * at once, and hints_clear (who calls it owns all of the line's pages).
  *
  * Each process makes calls: it takes a block as page.c's take_any does (or, LIGHT,
  * as one search_range without force), and gives it back. A process of depth 1 or 2

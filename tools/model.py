@@ -106,7 +106,8 @@ def source(model):
 
 class Check:
     def __init__(self, model, cfg, text, bug=None, cycles=False, large=False):
-        self.model, self.cfg, self.text, self.bug, self.cycles, self.large = model, cfg, text, bug, cycles, large
+        self.model, self.cfg, self.text = model, cfg, text
+        self.bug, self.cycles, self.large = bug, cycles, large
         self.name = f"{model}.{cfg}" + (f"-{bug}" if bug else "") + ("-cycles" if cycles and not bug else "")
         self.directory = os.path.join(BUILD, self.name)
         self.states = self.depth = self.megabytes = 0
@@ -132,10 +133,12 @@ class Check:
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
 
     def check(self, megabytes):
-        self.tool("spin", f"-DCFG={self.cfg}", *([f"-DBUG_{self.bug}"] if self.bug else []), "-a", source(self.model))
-        # A bug is found soon: most of its time would be the compiler's.
-        self.tool("gcc", "-O0" if self.bug else "-O1", "-w", "-DNP" if self.cycles else "-DSAFETY", *(["-DCOLLAPSE"] if self.large else []),
-                  f"-DMEMLIM={megabytes}", "-o", "pan", "pan.c")
+        bug = [f"-DBUG_{self.bug}"] if self.bug else []
+        self.tool("spin", f"-DCFG={self.cfg}", *bug, "-a", source(self.model))
+        # Where little is searched most of the time would be the compiler's.
+        how = ["-O0" if self.bug or self.model != "words" else "-O1", "-DNP" if self.cycles else "-DSAFETY"]
+        how += ["-DCOLLAPSE"] if self.large else []
+        self.tool("gcc", *how, "-w", f"-DMEMLIM={megabytes}", "-o", "pan", "pan.c")
         log = self.tool("./pan", f"-m{DEPTH}", "-w25", *(["-l"] if self.cycles else []), checked=False)
         with open(os.path.join(self.directory, "log"), "w", encoding="utf-8") as out:
             out.write(log)
@@ -188,7 +191,7 @@ class Check:
 def row(cells, markdown, widths=(9, 13, 84, 10, 6, 5, 5, 9)):
     if markdown:
         return "| " + " | ".join(str(c) for c in cells) + " |"
-    return " | ".join(str(c).rjust(w) if isinstance(c, int) else str(c).ljust(w) for c, w in zip(cells, widths)).rstrip()
+    return " | ".join(str(c).rjust(w) if isinstance(c, int) else str(c).ljust(w) for c, w in zip(cells, widths))
 
 
 def heading(cells, markdown):
