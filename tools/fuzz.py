@@ -49,6 +49,10 @@ def inputs_of(build, target):
     return inputs
 
 
+def keep(directory, prefix, data):
+    (directory / f"{prefix}-{hashlib.sha1(data).hexdigest()[:12]}").write_bytes(data)
+
+
 def run_libfuzzer(build, target, seconds):
     run = Run(target, "libfuzzer")
     found = build / "findings" / target / "libfuzzer"
@@ -99,8 +103,8 @@ def run_afl(build, target, seconds):
     if (process.returncode or not run.executions) and not run.crashes:
         run.problem = f"ended with {process.returncode}, see {out.parent}/afl.log"
     for new in (out / "default" / "queue").glob("id:*"):
-        name = "afl-" + new.name.split(",")[0].replace(":", "")
-        shutil.copy(new, build / "inputs" / target / name)
+        if ",orig:" not in new.name:
+            keep(build / "inputs" / target, "afl", new.read_bytes())
     return run
 
 
@@ -181,8 +185,7 @@ def minimise(build, targets):
                 old.unlink()
             for name in chosen:
                 if not (kept / name).exists():
-                    data = (pathlib.Path(small) / name).read_bytes()
-                    (kept / f"run-{hashlib.sha1(data).hexdigest()[:12]}").write_bytes(data)
+                    keep(kept, "run", (pathlib.Path(small) / name).read_bytes())
         print(f"{target}: {len(list(kept.iterdir()))} inputs kept")
     return 0
 
