@@ -2,8 +2,9 @@
 """fuzz.py - runs each target of fuzz/ by libFuzzer and AFL++ (make fuzz).
 
 Prints a table, and for each crash the file and the command that repeats it. What is
-found goes to BUILD/findings, new inputs to BUILD/inputs/TARGET; the corpus in the
-repository is read, not written, unless --minimise says so. Status 1 if anything crashed
+found goes to BUILD/findings, new inputs to BUILD/inputs/TARGET. libFuzzer goes on with
+those; AFL++, which tries each several times before it begins, starts from the corpus in the
+repository. That is read, not written, unless --minimise says so. Status 1 if anything crashed
 or an engine has not run.
 """
 import argparse
@@ -49,6 +50,20 @@ def inputs_of(build, target):
     return inputs
 
 
+def corpus_alone(build, target):
+    start = build / "findings" / target / "start"
+    shutil.rmtree(start, ignore_errors=True)
+    start.mkdir(parents=True)
+    (start / "empty").write_bytes(b"\0")
+    for seed in (CORPUS / target).glob("*"):
+        shutil.copy(seed, start / seed.name)
+    return start
+
+
+def keep(directory, prefix, data):
+    (directory / f"{prefix}-{hashlib.sha1(data).hexdigest()[:12]}").write_bytes(data)
+
+
 def run_libfuzzer(build, target, seconds):
     run = Run(target, "libfuzzer")
     found = build / "findings" / target / "libfuzzer"
@@ -76,14 +91,15 @@ def run_libfuzzer(build, target, seconds):
 
 def run_afl(build, target, seconds):
     run = Run(target, "afl")
+    inputs = inputs_of(build, target)
     out = build / "findings" / target / "afl"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     env = dict(os.environ, AFL_SKIP_CPUFREQ="1", AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1", AFL_NO_UI="1",
-               AFL_NO_AFFINITY="1", AFL_NO_COLOR="1")
+               AFL_NO_AFFINITY="1", AFL_NO_COLOR="1", AFL_FAST_CAL="1")
     process = subprocess.run(
         ["afl-fuzz", "-V", str(seconds), "-G", str(MAX_LEN[target]), "-m", "none", "-t", str(INPUT_SECONDS * 1000),
-         "-i", inputs_of(build, target), "-o", out, "--", build / "afl" / target],
+         "-i", corpus_alone(build, target), "-o", out, "--", build / "afl" / target],
         env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         timeout=seconds + 300)
     (out.parent / "afl.log").write_bytes(process.stdout)
@@ -99,8 +115,8 @@ def run_afl(build, target, seconds):
     if (process.returncode or not run.executions) and not run.crashes:
         run.problem = f"ended with {process.returncode}, see {out.parent}/afl.log"
     for new in (out / "default" / "queue").glob("id:*"):
-        name = "afl-" + new.name.split(",")[0].replace(":", "")
-        shutil.copy(new, build / "inputs" / target / name)
+        if ",orig:" not in new.name:
+            keep(inputs, "afl", new.read_bytes())
     return run
 
 
@@ -181,8 +197,7 @@ def minimise(build, targets):
                 old.unlink()
             for name in chosen:
                 if not (kept / name).exists():
-                    data = (pathlib.Path(small) / name).read_bytes()
-                    (kept / f"run-{hashlib.sha1(data).hexdigest()[:12]}").write_bytes(data)
+                    keep(kept, "run", (pathlib.Path(small) / name).read_bytes())
         print(f"{target}: {len(list(kept.iterdir()))} inputs kept")
     return 0
 
