@@ -68,6 +68,8 @@ DECLARE_PER_CPU(u64, irq_frame_stale);
 /* ---- step.c ---- */
 /* A single step has ended; true: in what is not the kernel's, which it now goes over. */
 bool step_over(ucontext_t *uc);
+/* The kernel goes on, at uc, perhaps by steps. */
+void step_go_on(const ucontext_t *uc);
 
 /* ---- deliver_now.c or deliver_later.c: in the handlers, and while waiting ---- */
 void deliver_irq(ucontext_t *uc);

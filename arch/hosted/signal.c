@@ -177,6 +177,7 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	arch_irq_disable();
 	trap_serve(&r, step);
 	regs_write(&r, uc);
+	step_go_on(uc);
 	sigdelset(&uc->uc_sigmask, SIG_NMI); /* see (2) above */
 	if (!irqs_off)
 		arch_irq_enable();
