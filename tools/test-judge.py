@@ -47,6 +47,7 @@ anyctx: boot, 2 CPUs, 505 MiB
 main job: 3 s on 2 CPUs, 1000 timer interrupts a second each, at most 126 of 505 MiB held
 cpu  0  thread 100 irq 20 nmi 30 debug 40 ticks 50 nmis 60 ipis 7
 cpu  1  thread 100 irq 20 nmi 30 debug 40 ticks 50 nmis 60 ipis 0
+NMIs that interrupted the allocator: 25 allocations (20 at an instruction of it), 1 NULL, 0 of them while memory was free
 NMIs by pit, 20 a second asked for, and by the CPUs; 12 frees deferred, 12 served
 failures while memory was free: 0
 pages at boot 129604, pages now 129604
