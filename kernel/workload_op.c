@@ -22,6 +22,7 @@
 #include <anyctx/smp.h>
 #include <arch/debug.h>
 #include <arch/irq.h>
+#include <arch/paging.h>
 #include <arch/time.h>
 #include "kernel/cmdline.h"
 #include "kernel/hooks.h"
@@ -324,6 +325,12 @@ static void step_thread(struct regs *r)
 	r->rflags |= RFLAGS_TF;
 }
 
+/* Not of a library: the process steps over those, but for one that it is in the middle of. */
+static bool may_step(const struct regs *r)
+{
+	return arch_in_kernel_image((void *)r->rip);
+}
+
 /* Each tick also sends an NMI, to the other CPUs by turns. */
 static void on_tick(struct regs *r)
 {
@@ -332,7 +339,7 @@ static void on_tick(struct regs *r)
 
 	arch_send_nmi((unsigned int)((me + turn) % n));
 	batch(CTX_IRQ, IRQ_BATCH, NULL);
-	if (tick % STEP_EVERY == 0)
+	if (tick % STEP_EVERY == 0 && may_step(r))
 		step_thread(r);
 }
 

@@ -20,6 +20,7 @@ s64 inject_full;
 KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, with everything");
 
 u64 injected_rip;
+void (*inject_other_cpu)(struct regs *r);
 
 static u64 places[MAX_PLACES], nr_places; /* of the last inject_trace */
 
@@ -64,9 +65,15 @@ static void nested_here(struct regs *r)
 
 static bool on_trap(struct regs *r, u64 dr6)
 {
-	bool place = now.how == BREAKING || is_place(r);
+	bool place;
 
 	(void)dr6;
+	if (smp_processor_id()) {
+		inject_other_cpu(r);
+		arch_debug_undisturbed();
+		return true;
+	}
+	place = now.how == BREAKING || is_place(r);
 	if (place && now.how == RECORDING)
 		record(r);
 	else if (place && !--now.left)

@@ -33,6 +33,8 @@ bool inject_step(const struct injection *x, u64 at);
 /* A sweep over n places takes one in so many: 1 with breakpoints, or if all are wanted. */
 u64 inject_stride(u64 n);
 extern s64 inject_full; /* kernel argument: all places, however long it takes */
+/* What the steps of other CPUs call meanwhile. */
+extern void (*inject_other_cpu)(struct regs *r);
 /* Where nested ran the last time. */
 extern u64 injected_rip;
 

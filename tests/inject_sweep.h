@@ -27,6 +27,9 @@ void sweep_nmi(const char *name, const struct interrupted *c);
 void point_begin(const struct interrupted *c);
 bool point_end(const struct interrupted *c, const char *what, u64 at);
 
+/* Failures of points are counted, and not told (tests of these tests). */
+void points_quiet(bool quiet);
+
 /* The nested calls: a set of all, and each alone. */
 #define NR_NESTED 10
 struct nested_call {

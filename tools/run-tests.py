@@ -109,6 +109,9 @@ def boots(long):
         suite("smp1", 400, SMP=1),
         suite("smp4", 400, SMP=4),
         suite("smp16", 600, SMP=16),
+        # Every instruction of every call with every nested call; and more of each pair of calls on two CPUs.
+        suite("inject-full", 400, "test=inject.*,-inject.two_cpus* inject_full=1", SMP=1),
+        suite("pairs", 400, "test=inject.two_cpus* pair_places=24 pair_both=3", SMP=2),
         suite("uefi-smp4", 450, SMP=4, FIRMWARE="uefi"),
         suite("64M-smp2", 400, SMP=2, MEM="64M"),
         suite("8G-smp4", 500, SMP=4, MEM="8G"),
