@@ -9,6 +9,7 @@
 #include <arch/irq.h>
 #include "kernel/cmdline.h"
 #include "kernel/hooks.h"
+#include "mm/mm.h"
 #include "tests/step.h"
 #include "tests/test.h"
 
@@ -16,11 +17,15 @@
 #define SLOT 0 /* of the debug registers */
 #define STEPPED_PLACES 30 /* of a sweep, without breakpoints */
 
-s64 inject_full;
+s64 inject_full, inject_deep = 8, inject_seed = 1;
 KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, with everything");
+KPARAM_INT(inject_deep, "inject_deep", 0, 1000000, "points two calls deep in each sweep of inject.*");
+KPARAM_INT(inject_seed, "inject_seed", 1, 0x7fffffffffffffffL, "of the samples of inject.*");
 
 u64 injected_rip;
 void (*inject_other_cpu)(struct regs *r);
+u64 inject_nested_length;
+bool inject_third_ran;
 
 static u64 places[MAX_PLACES], nr_places; /* of the last inject_trace */
 
@@ -32,6 +37,7 @@ static struct {
 	u64 rip;  /* the last place */
 	bool ran;
 	volatile bool nmi_done;
+	bool deep; /* nested is stepped through */
 } now;
 
 /* Is this step a new place in fn? A repeated string instruction is one. */
@@ -53,6 +59,33 @@ static void record(const struct regs *r)
 		places[nr_places++] = r->rip;
 }
 
+/* nested, which the third call interrupts as nested has interrupted fn. */
+static void run_nested(void)
+{
+	inject_nested_length = 0;
+	inject_third_ran = false;
+	if (!now.x->third) {
+		now.x->nested(now.x->narg);
+		return;
+	}
+	now.deep = true;
+	call_stepping(now.x->nested, now.x->narg);
+	now.deep = false;
+}
+
+/* Only in the allocator: what nested notes down about its calls is not made for this. */
+static void nested_step(struct regs *r)
+{
+	if (!mm_in_text(r->rip) || ++inject_nested_length != now.x->third_at) {
+		arch_debug_undisturbed();
+		return;
+	}
+	r->rflags &= ~RFLAGS_TF;
+	now.deep = false;
+	inject_third_ran = true;
+	now.x->third(now.x->narg);
+}
+
 static void nested_here(struct regs *r)
 {
 	now.ran = true;
@@ -60,7 +93,7 @@ static void nested_here(struct regs *r)
 	r->rflags &= ~RFLAGS_TF; /* the rest at full speed */
 	if (now.how == BREAKING)
 		arch_hw_break_clear(SLOT);
-	now.x->nested(now.x->narg);
+	run_nested();
 }
 
 static bool on_trap(struct regs *r, u64 dr6)
@@ -71,6 +104,10 @@ static bool on_trap(struct regs *r, u64 dr6)
 	if (smp_processor_id()) {
 		inject_other_cpu(r);
 		arch_debug_undisturbed();
+		return true;
+	}
+	if (now.deep) {
+		nested_step(r);
 		return true;
 	}
 	place = now.how == BREAKING || is_place(r);

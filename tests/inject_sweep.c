@@ -8,6 +8,7 @@
  */
 #include "tests/inject_sweep.h"
 #include <arch/cpu.h>
+#include <arch/time.h>
 #include "kernel/panic.h"
 #include "mm/internal.h"
 #include "tests/inject.h"
@@ -122,6 +123,15 @@ static void nested_tight(void *unused)
 	state_tight(true);
 }
 
+/* An object whose slab this CPU has nothing else to do with. */
+static void nested_remote(void *unused)
+{
+	void *p = remote_let_go();
+
+	(void)unused;
+	kfree_nolock(p);
+}
+
 static void nested_all(void *unused)
 {
 	nested_same(unused);
@@ -136,7 +146,7 @@ const struct nested_call nested_calls[NR_NESTED] = {
 	{ "all", nested_all }, { "same cache", nested_same }, { "other cache", nested_other },
 	{ "order 0", nested_order0 }, { "order 3", nested_order3 }, { "order 9", nested_order9 },
 	{ "neighbour", nested_neighbour }, { "many", nested_many }, { "flush", nested_flush },
-	{ "memory gets tight", nested_tight },
+	{ "memory gets tight", nested_tight }, { "remote object", nested_remote },
 };
 
 /* ---- one run ---- */
@@ -153,6 +163,7 @@ void point_begin(const struct interrupted *c)
 {
 	flags = arch_irq_save();
 	state_reset();
+	state_remote();
 	c->state();
 }
 
@@ -234,7 +245,7 @@ static u64 stride_of(const struct interrupted *c, unsigned int nested, u64 n)
 void sweep_with(const struct interrupted *c, const struct nested_call *calls, unsigned int nr_calls)
 {
 	struct injection x = { .fn = c->run, .in_nmi = c->in_nmi, .elsewhere = c->elsewhere };
-	u64 n, points = 0, bad = 0;
+	u64 n, points = 0, bad = 0, begun = arch_ns();
 
 	nested_failed = nested_made = missed = 0;
 	n = trace(c, &x);
@@ -251,6 +262,8 @@ void sweep_with(const struct interrupted *c, const struct nested_call *calls, un
 	EXPECT(missed * 10 <= points);
 	test_note("%lu instructions, %lu points, %lu nested calls, %lu points failed, %lu missed", n, points,
 		  nested_made, bad, missed);
+	figures_add(c, &(struct sweep_figures){ .instructions = n, .points = points, .failed = bad,
+						.ns = arch_ns() - begun });
 }
 
 void sweep(const struct interrupted *c)
@@ -259,5 +272,6 @@ void sweep(const struct interrupted *c)
 		return;
 	REQUIRE(states_begin());
 	sweep_with(c, nested_calls, NR_NESTED);
+	sweep_deep(c, inject_deep);
 	states_end();
 }
