@@ -225,7 +225,7 @@ static void sweep_both(struct interrupted c, const struct nested_call *calls)
 {
 	sweep_with(&c, &calls[0], 1);
 	c.elsewhere = true;
-	c.stride = 2;
+	c.stride = c.stride ? 2 * c.stride : 2;
 	if (num_online_cpus() > 1)
 		sweep_with(&c, &calls[1], 1);
 }
@@ -292,7 +292,8 @@ TEST(inject, last_object, "the last object: had once, whoever takes it when, and
 static void sweep_last_block(unsigned int k)
 {
 	const struct interrupted take = { .state = one_block, .run = take_my_block, .settle = one_has_it };
-	const struct interrupted late = { .state = their_block, .run = take_my_block, .settle = block_is_had_or_there };
+	const struct interrupted late = { .state = their_block, .run = take_my_block, .settle = block_is_had_or_there,
+					  .stride = 19 }; /* it looks everywhere */
 	const struct interrupted give = { .state = no_block, .run = give_my_block, .settle = block_is_there };
 
 	order = k;

@@ -53,7 +53,7 @@ struct sweep_figures {
 	u64 instructions, points, failed, ns;
 	u64 deep, deep_failed;
 };
-/* They are added up by operation (inject_zz_table.c), and those of a sweep are printed. */
+/* They are added up by operation (inject_all.c), and those of a sweep are printed. */
 void figures_add(const struct interrupted *c, const struct sweep_figures *f);
 
 #endif

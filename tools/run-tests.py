@@ -73,6 +73,11 @@ def job(name, timeout, seconds, nmi_floor=0, args="", **machine):
     return Boot("job-" + name, "job", f"seconds={seconds} {args}".strip(), timeout, machine, nmi_floor=nmi_floor)
 
 
+# The calls that allocate and free, in every state at every instruction with every nested call.
+FULL = ("test=inject.alloc*,inject.free*,inject.page*,inject.order*,inject.kmalloc*,inject.serve,inject.trim,"
+        "inject.close,inject.flush,inject.last_object,inject.table inject_full=1 inject_deep=20")
+
+
 def million():
     """A million allocations in NMIs that interrupted the allocator, on two CPUs."""
     return job("million", 1500, 10, args="nmi_inside=1000000", SMP=2)
@@ -109,8 +114,7 @@ def boots(long):
         suite("smp1", 400, SMP=1),
         suite("smp4", 400, SMP=4),
         suite("smp16", 600, SMP=16),
-        # Every instruction of every call with every nested call; and more of each pair of calls on two CPUs.
-        suite("inject-full", 400, "test=inject.*,-inject.two_cpus* inject_full=1", SMP=1),
+        suite("inject-full", 600, FULL, SMP=1),
         suite("pairs", 400, "test=inject.two_cpus* pair_places=24 pair_both=3", SMP=2),
         suite("uefi-smp4", 450, SMP=4, FIRMWARE="uefi"),
         suite("64M-smp2", 400, SMP=2, MEM="64M"),
@@ -125,6 +129,7 @@ def boots(long):
         job("fail-all", 200, 5, args=FAIL_ALL, SMP=2),
         replay("smp2", 150, "seconds=1 seed={seed}", SMP=2),
         hosted(suite, "plain", 4), hosted(suite, "asan", 2), hosted(suite, "tsan", 2),
+        suite("hosted-inject-full", 600, FULL, SMP=1, HOSTED=HOSTED["plain"]),
         hosted(job, "plain", 4), hosted(job, "asan", 2), hosted(job, "tsan", 2),
         outcome("unknown-argument", "no_such_word=1", [FAIL], [r"no_such_word", r"\bseconds\b", r"\btest\b"]),
         outcome("no-such-test", "test=no.such", [FAIL], [r"no\.such"]),
@@ -153,6 +158,10 @@ def boots(long):
         todo += [replace(boot, name=boot.name.replace("hosted", f"hosted-{name}"))
                  for name, program in HOSTED.items() for boot in hosted_boots(program, True)]
         todo += [
+            suite("inject-all", 3000, "test=inject.*,-inject.two_cpus* inject_full=1 inject_deep=300", SMP=2),
+            suite("pairs-all", 7200, "test=inject.two_cpus* inject_full=1 pair_both=32", SMP=2),
+            suite("hosted-inject-all", 3000, "test=inject.*,-inject.two_cpus* inject_full=1 inject_deep=300", SMP=2,
+                  HOSTED=HOSTED["plain"]),
             suite("smp3", 400, SMP=3),
             suite("smp8", 600, SMP=8),
             suite("smp64", 1800, SMP=64, MEM="1G"),
@@ -177,7 +186,7 @@ def boots(long):
 
 
 # Millions of single steps; each is two system calls, and on a virtual machine 10 us.
-STEPPING = ["printk.every_instruction", "words.interrupted", "lines.interrupted", "inject.two_cpus*", "inject.last_block"]
+STEPPING = ["printk.every_instruction", "inject.two_cpus*"]
 FAST = ",-".join(["test=*"] + STEPPING)
 
 

@@ -1,6 +1,6 @@
 /*
- * inject_zz_table.c - the figures of all sweeps of this boot, by operation; comes behind
- * them, as cases run in the order of their files.
+ * inject_all.c - the figures of all sweeps of this boot, by operation; comes behind
+ * them, as the cases of a suite run from the last file to the first.
  */
 #include "kernel/panic.h"
 #include "kernel/printk.h"
