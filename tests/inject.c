@@ -196,11 +196,16 @@ static u64 times(u64 at)
 	return n;
 }
 
+static bool must_step(const struct injection *x)
+{
+	return x->waits && !arch_hw_break_is_own();
+}
+
 bool inject_run(const struct injection *x, u64 at)
 {
 	bool ran;
 
-	if (at > nr_places || arch_hw_break_set(SLOT, (void *)places[at - 1], HW_BREAK_EXEC, 1))
+	if (at > nr_places || must_step(x) || arch_hw_break_set(SLOT, (void *)places[at - 1], HW_BREAK_EXEC, 1))
 		return inject_step(x, at);
 	now.how = BREAKING;
 	arch_hw_break_in_nmi(x->in_nmi);
@@ -210,9 +215,9 @@ bool inject_run(const struct injection *x, u64 at)
 	return ran;
 }
 
-u64 inject_stride(u64 n)
+u64 inject_stride(const struct injection *x, u64 n)
 {
-	if (inject_full || !arch_hw_break_set(SLOT, (void *)inject_stride, HW_BREAK_EXEC, 1)) {
+	if (inject_full || (!must_step(x) && !arch_hw_break_set(SLOT, (void *)inject_stride, HW_BREAK_EXEC, 1))) {
 		arch_hw_break_clear(SLOT);
 		return 1;
 	}

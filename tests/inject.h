@@ -21,6 +21,7 @@ struct injection {
 	void *narg;
 	bool in_nmi;    /* fn runs in an NMI */
 	bool elsewhere; /* nested does nothing on this CPU: sequences are not sent back */
+	bool waits;     /* for other CPUs, which run the same code meanwhile */
 	void (*third)(void *); /* NULL; or what interrupts nested, before its third_at-th of mm/ */
 	u64 third_at;
 };
@@ -33,7 +34,7 @@ bool inject_run(const struct injection *x, u64 at);
 /* The same without inject_trace, by steps. */
 bool inject_step(const struct injection *x, u64 at);
 /* A sweep over n places takes one in so many: 1 with breakpoints, or if all are wanted. */
-u64 inject_stride(u64 n);
+u64 inject_stride(const struct injection *x, u64 n);
 extern s64 inject_deep; /* kernel argument: points two deep in each sweep */
 extern s64 inject_seed; /* kernel argument: of all samples */
 extern s64 inject_full; /* kernel argument: all places, however long it takes */

@@ -20,7 +20,8 @@ struct draw {
 
 static bool run_once(const struct interrupted *c, const struct draw *d, bool *third_ran)
 {
-	const struct injection x = { .fn = c->run, .in_nmi = c->in_nmi, .nested = nested_calls[d->nested].fn,
+	const struct injection x = { .fn = c->run, .in_nmi = c->in_nmi, .waits = c->waits,
+				     .nested = nested_calls[d->nested].fn,
 				     .third = nested_calls[d->third].fn, .third_at = d->j };
 	char what[160];
 
@@ -49,7 +50,7 @@ static u64 seed_of(const struct interrupted *c)
 
 void sweep_deep(const struct interrupted *c, u64 samples)
 {
-	const struct injection x = { .fn = c->run, .in_nmi = c->in_nmi };
+	const struct injection x = { .fn = c->run, .in_nmi = c->in_nmi, .waits = c->waits };
 	u64 n, ran = 0, bad = 0, begun = arch_ns();
 	struct rng rng;
 

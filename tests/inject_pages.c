@@ -301,7 +301,7 @@ static void reclaim_all(void *unused)
 TEST(inject, reclaim, "the last resort before NULL, interrupted")
 {
 	/* It looks at every other CPU's caches, so it grows with them. */
-	sweep(&(struct interrupted){ .state = cached, .run = reclaim_all,
+	sweep(&(struct interrupted){ .state = cached, .run = reclaim_all, .waits = true,
 				     .stride = 11 + 2 * num_online_cpus() });
 }
 

@@ -140,7 +140,8 @@ static void set_up(const struct pair_table *t, const struct schedule *s, struct 
 	inject_other_cpu = stop_here;
 	*c = (struct interrupted){ .state = pair_state, .run = meet.a->run, .settle = settle,
 				   .elsewhere = !meet.b->disturbs };
-	*x = (struct injection){ .fn = meet.a->run, .nested = begin_b, .elsewhere = !meet.b->disturbs };
+	*x = (struct injection){ .fn = meet.a->run, .nested = begin_b, .waits = meet.a->waits,
+				   .elsewhere = !meet.b->disturbs };
 }
 
 bool schedule_run(const struct pair_table *t, const struct schedule *s, bool *ran)

@@ -229,9 +229,9 @@ static bool point(const struct interrupted *c, const struct injection *x, const 
 /* The first of the nested calls, a set of all, comes at every instruction; in a long
  * call each of the others at every third, another third for the next one. On another
  * CPU all of them come at so many places, others for the next one. */
-static u64 stride_of(const struct interrupted *c, unsigned int nested, u64 n)
+static u64 stride_of(const struct interrupted *c, const struct injection *x, unsigned int nested, u64 n)
 {
-	u64 stride = inject_stride(n);
+	u64 stride = inject_stride(x, n);
 
 	if (inject_full)
 		return 1;
@@ -244,13 +244,14 @@ static u64 stride_of(const struct interrupted *c, unsigned int nested, u64 n)
 
 void sweep_with(const struct interrupted *c, const struct nested_call *calls, unsigned int nr_calls)
 {
-	struct injection x = { .fn = c->run, .in_nmi = c->in_nmi, .elsewhere = c->elsewhere };
+	struct injection x = { .fn = c->run, .in_nmi = c->in_nmi, .elsewhere = c->elsewhere,
+			       .waits = c->waits };
 	u64 n, points = 0, bad = 0, begun = arch_ns();
 
 	nested_failed = nested_made = missed = 0;
 	n = trace(c, &x);
 	for (unsigned int i = 0; i < nr_calls; i++) {
-		u64 stride = stride_of(c, i, n);
+		u64 stride = stride_of(c, &x, i, n);
 
 		x.nested = calls[i].fn;
 		for (u64 at = 1 + i * stride / nr_calls; at <= n; at += stride) {

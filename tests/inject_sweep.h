@@ -13,6 +13,7 @@ struct interrupted {
 	bool (*settle)(void); /* what it returned is held; false: it has failed. NULL: nothing to do */
 	bool in_nmi;          /* it is made in an NMI */
 	bool elsewhere;       /* the nested calls are made on another CPU */
+	bool waits;           /* the call waits for other CPUs */
 	u64 stride;           /* interrupted at one instruction in so many; 0: as is usual */
 	const char *label;    /* for the figures: tells apart what run does by arguments; or NULL */
 };

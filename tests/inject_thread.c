@@ -98,7 +98,8 @@ static void barrier_call(void *unused)
 /* They look at every CPU, and take thousands of instructions. */
 static void sweep_thread(void (*state)(void), void (*run)(void *), bool (*settle)(void))
 {
-	sweep(&(struct interrupted){ .state = state, .run = run, .settle = settle, .stride = 37 });
+	sweep(&(struct interrupted){ .state = state, .run = run, .settle = settle, .stride = 37,
+				     .waits = true });
 }
 
 TEST(inject, cache_create, "a cache made, interrupted")

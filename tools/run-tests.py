@@ -186,7 +186,7 @@ def boots(long):
 
 
 # Millions of single steps; each is two system calls, and on a virtual machine 10 us.
-STEPPING = ["printk.every_instruction", "inject.two_cpus*"]
+STEPPING = ["printk.every_instruction", "inject.two_cpus*", "inject.last_block"]
 FAST = ",-".join(["test=*"] + STEPPING)
 
 

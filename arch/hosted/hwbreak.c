@@ -6,7 +6,8 @@
  * Who hits it is given its instruction back, and the trap is served; if the breakpoint is
  * still set then, one single step takes it over the instruction, and the int3 comes back.
  * It is for the CPU that has set it, in NMIs only if that was asked for. Another CPU
- * that comes there tries again until it is gone: who sets one removes it soon.
+ * that comes there tries again until it is gone: so the one that has set it must not
+ * wait for the others (arch_hw_break_is_own).
  *
  * Invariant: the byte at planted.addr is an int3 if armed, else the instruction's; only
  * the CPU that has set it writes there, and one breakpoint is set at a time.
@@ -61,6 +62,11 @@ void arch_hw_break_clear(unsigned int slot)
 void arch_hw_break_in_nmi(bool on)
 {
 	planted.in_nmi = on;
+}
+
+bool arch_hw_break_is_own(void)
+{
+	return arch_nr_cpus_found() == 1;
 }
 
 /* Over the instruction, and then the int3 comes back. */
