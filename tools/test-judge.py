@@ -130,6 +130,8 @@ def job_cases():
         yield f"no {name}", spoilt(JOB_LOG, f" {column}", f" {name} 0"), 0, f"cpu 0: {name} count is 0"
         yield f"{name} not there", spoilt(JOB_LOG, f" {column}", ""), 0, f"cpu 0: {name} count is not there"
     yield "too few NMIs", spoilt(JOB_LOG, "nmi 30", "nmi 29"), 0, "59 operations in NMIs"
+    yield "NULL in the allocator", spoilt(JOB_LOG, "NULL, 0 of them", "NULL, 1 of them"), 0, "NMIs in the allocator"
+    yield "none in the allocator", spoilt(JOB_LOG, "allocator: 25", "allocator: 0"), 0, "NMIs in the allocator"
     yield "a failure", spoilt(JOB_LOG, "free: 0", "free: 1"), 0, "failures while memory was free: 1"
     yield "a page lost", spoilt(JOB_LOG, "now 129604", "now 129603"), 0, "pages at boot and now"
     yield "a free not served", spoilt(JOB_LOG, "12 served", "11 served"), 0, "frees deferred and served"
