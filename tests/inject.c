@@ -17,8 +17,10 @@
 #define SLOT 0 /* of the debug registers */
 #define STEPPED_PLACES 30 /* of a sweep, without breakpoints */
 
+static s64 inject_sample;
 s64 inject_full, inject_deep = 8, inject_seed = 1;
 KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, with everything");
+KPARAM_INT(inject_sample, "inject_sample", 0, 1000000, "so many places of a call in a sweep; 0: all, or 30 where there are no breakpoints");
 KPARAM_INT(inject_deep, "inject_deep", 0, 1000000, "points two calls deep in each sweep of inject.*");
 KPARAM_INT(inject_seed, "inject_seed", 1, 0x7fffffffffffffffL, "of the samples of inject.*");
 
@@ -217,6 +219,8 @@ bool inject_run(const struct injection *x, u64 at)
 
 u64 inject_stride(const struct injection *x, u64 n)
 {
+	if (inject_sample && !inject_full)
+		return n / (u64)inject_sample + 1;
 	if (inject_full || (!must_step(x) && !arch_hw_break_set(SLOT, (void *)inject_stride, HW_BREAK_EXEC, 1))) {
 		arch_hw_break_clear(SLOT);
 		return 1;

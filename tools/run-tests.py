@@ -187,7 +187,7 @@ def boots(long):
 
 # Millions of single steps; each is two system calls, and on a virtual machine 10 us.
 STEPPING = ["printk.every_instruction", "inject.two_cpus*", "inject.last_block"]
-FAST = ",-".join(["test=*"] + STEPPING)
+FAST = ",-".join(["test=*"] + STEPPING) + " inject_sample=30"
 
 
 def hosted(make, name, smp):
