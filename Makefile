@@ -64,7 +64,7 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso run replay soak coverage model test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
+.PHONY: all iso run replay million soak coverage model test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
 
@@ -159,6 +159,11 @@ coverage: setup
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=yes iso hosted
 	$(Q)GCOV='$(CROSS)gcov' $(PYTHON) tools/coverage.py --build $(BUILD)/coverage
 
+# A million allocations in NMIs that have interrupted the allocator: none may be refused.
+million: setup
+	$(Q)$(MAKE) --no-print-directory iso
+	$(Q)SMP=$(or $(SMP),2) ARGS="nmi_inside=1000000 $(ARGS)" TIMEOUT=$(or $(TIMEOUT),1500) tools/qemu.sh
+
 # HOURS of the job on machines by chance, with failures injected; SOAK_ARGS: tools/soak.py.
 HOURS ?= 1
 soak: setup
@@ -171,14 +176,24 @@ model:
 	@tools/setup.sh model
 	$(Q)$(PYTHON) tools/model.py --only '$(or $(MODEL),*)' $(MODEL_ARGS)
 
+# The kernel; and the process, plain and as the sanitizers named by SAN= watch it.
+test_build = $(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG) hosted
+test_build_san = $(Q)$(MAKE) --no-print-directory hosted SAN=$(1)
+
 test: setup
-	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
+	$(test_build)
+	$(call test_build_san,address$(comma)undefined)
+	$(call test_build_san,thread)
 	$(Q)$(PYTHON) tools/test-judge.py
 	$(Q)$(if $(T),,$(MAKE) --no-print-directory fuzz-corpus)
 	$(Q)$(PYTHON) tools/run-tests.py
 
 test-long: setup
-	$(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG)
+	$(Q)tools/setup.sh valgrind
+	$(test_build)
+	$(call test_build_san,address$(comma)undefined)
+	$(call test_build_san,thread)
+	$(call test_build_san,valgrind)
 	$(Q)$(PYTHON) tools/test-judge.py
 	$(Q)$(if $(T),,$(MAKE) --no-print-directory fuzz-corpus)
 	$(Q)$(PYTHON) tools/run-tests.py --long
@@ -224,6 +239,8 @@ help:
 	'make replay SEED=7  the job under a clock that counts instructions: same seed,' \
 	'                same output, to the last byte' \
 	'make soak HOURS=0.5  the job by turns on many machines, with failures injected' \
+	'make million    the job until a million allocations were made in NMIs that had' \
+	'                interrupted the allocator' \
 	'make coverage   which lines of mm/ run; a table, and build/coverage/html' \
 	'make model      check the models of the lock-free protocols, all interleavings' \
 	'make iso        build/anyctx.iso, which BIOS and UEFI boot' \

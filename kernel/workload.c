@@ -32,10 +32,13 @@
 
 #define SECOND 1000000000UL
 #define EXTRA_NS (60 * SECOND) /* at most, for slow CPUs to come to their turns */
+#define PATIENCE_NS (1800 * SECOND) /* at most, for nmi_inside */
 #define SHARE 4                /* the job holds at most one in so many bytes of memory */
 
-static s64 seconds = 10;
+static s64 seconds = 10, nmi_inside;
 KPARAM_INT(seconds, "seconds", 1, 86400, "how long the main job runs");
+KPARAM_INT(nmi_inside, "nmi_inside", 0, 1000000000,
+	   "NMIs work only where they have interrupted the allocator, until they have made so many allocations");
 
 /* Timer interrupts, NMIs and IPIs of a CPU. */
 struct taken {
@@ -150,6 +153,21 @@ static void print_progress(u64 now)
 	       unfounded_nulls(&st));
 }
 
+static bool enough_inside(void)
+{
+	return !nmi_inside || count_context(CTX_NMI).inside >= (u64)nmi_inside;
+}
+
+/* Not yet, though the time is up. */
+static bool goes_on(u64 now)
+{
+	if (now < job.end_ns)
+		return true;
+	if (!all_have_worked())
+		return now < job.end_ns + EXTRA_NS;
+	return !enough_inside() && now < job.end_ns + PATIENCE_NS;
+}
+
 static void direct(void)
 {
 	u64 now = arch_ns();
@@ -158,10 +176,10 @@ static void direct(void)
 		print_progress(now);
 		job.next_line_ns = now - (now - job.start_ns) % SECOND + SECOND;
 	}
-	if (now >= job.end_ns && (all_have_worked() || now >= job.end_ns + EXTRA_NS))
-		__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	else
+	if (goes_on(now))
 		rate_adapt(now);
+	else
+		__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 }
 
 static void work(void *unused)
@@ -216,7 +234,7 @@ static bool begin(void)
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
 		job.taken_before[cpu] = taken_since_boot(cpu);
 	worst_reset();
-	if (!ops_begin(memory / SHARE))
+	if (!ops_begin(memory / SHARE, nmi_inside))
 		return false;
 	watchdog_pause(false);
 	printk("main job: %ld s on %u CPUs, %u timer interrupts a second each, at most %lu of %lu MiB held\n",
@@ -235,6 +253,14 @@ static void print_contexts(void)
 		       n.allocs, n.frees, n.from_cpus, n.from_contexts, n.bytes >> 10, all_nulls(&n),
 		       n.nulls[NULL_4K], n.nulls[NULL_64K], n.nulls[NULL_1M], n.nulls[NULL_4M]);
 	}
+}
+
+static void print_inside(void)
+{
+	struct op_counts n = count_context(CTX_NMI);
+
+	printk("NMIs that interrupted the allocator: %lu allocations (%lu at an instruction of it), %lu NULL, "
+	       "%lu of them while memory was free\n", n.inside, n.inside_rip, n.inside_nulls, n.inside_unfounded);
 }
 
 static void print_cpus(void)
@@ -271,6 +297,8 @@ static void check(const struct mm_stats *now, unsigned int differences)
 	require(!errors, "blocks did not hold what they should");
 	require(!reports, "the allocator reported bad use");
 	require(!differences, "counters differ from a walk of the structures");
+	require(!count_context(CTX_NMI).inside_unfounded, "an NMI in the allocator got NULL while memory was free");
+	require(enough_inside(), "NMIs did not interrupt the allocator so often");
 	require(all_have_worked(), "a context of a CPU has not allocated");
 }
 
@@ -287,6 +315,7 @@ static void end(bool begun)
 	differences = mm_check();
 	if (begun) {
 		print_contexts();
+		print_inside();
 		print_cpus();
 		printk("NMIs by %s, %u a second asked for, and by the CPUs; %lu frees deferred, %lu served\n",
 		       nmi_source_name(), rate_hz(), now.deferred - job.before.deferred,

@@ -22,12 +22,14 @@
 #include <anyctx/smp.h>
 #include <arch/debug.h>
 #include <arch/irq.h>
+#include <arch/paging.h>
 #include <arch/time.h>
 #include "kernel/cmdline.h"
 #include "kernel/hooks.h"
 #include "kernel/printk.h"
 #include "kernel/tick.h"
 #include "kernel/workload_block.h"
+#include "kernel/workload_inside.h"
 #include "kernel/workload_worst.h"
 #include "mm/fail.h"
 #include "mm/mm.h"
@@ -39,6 +41,7 @@
 #define BURST_MORE 32 /* so many more objects of KMALLOC_MAX_CACHE_SIZE than a CPU keeps of them */
 #define REST_NS 1000000   /* for the others after a batch, at most */
 #define MOMENT_NS 2000000 /* see count_null */
+#define CHURN 64
 /* One thread operation in so many ... */
 #define BREAK_EVERY 64    /* comes after a breakpoint; so does one batch in NMIs */
 #define BURST_EVERY 64    /* batches in NMIs begin with a burst */
@@ -54,6 +57,7 @@ KPARAM_INT(seed, "seed", 0, 0x7fffffffffffffffL, "of the main job's random numbe
 struct worker {
 	u64 busy;
 	u64 end_ns, rest_ns; /* of the last batch; how long the others come first then */
+	enum inside inside;  /* what the NMI that it works in has interrupted */
 	struct rng rng;
 	struct op_counts n;
 };
@@ -64,6 +68,7 @@ static DEFINE_PER_CPU(u64, slots[SLOTS]);
 static DEFINE_PER_CPU(u64, breaks);
 static DEFINE_PER_CPU(u64, steps_left);
 static u64 held, share_bytes;
+static bool only_inside; /* NMIs that have not interrupted the allocator do nothing */
 
 static struct worker *worker_of(unsigned int cpu, enum context c, unsigned int depth)
 {
@@ -108,6 +113,26 @@ static struct block_call choose_call(struct worker *w, enum context c, bool may_
 	};
 }
 
+/* Before a call, for count_null. */
+struct before {
+	u64 ns, injected, spurious;
+};
+
+static struct before before_call(void)
+{
+	return (struct before){ .ns = arch_ns(), .injected = fail_injected_here(), .spurious = mm_spurious_here() };
+}
+
+static void count_allocs(struct worker *w, u64 n, u64 bytes)
+{
+	count(&w->n.allocs, n);
+	count(&w->n.bytes, bytes);
+	if (w->inside != OUTSIDE)
+		count(&w->n.inside, n);
+	if (w->inside == INSIDE)
+		count(&w->n.inside_rip, n);
+}
+
 /*
  * No page of memory, though at least half of all pages are free a moment later: the
  * allocator had no reason to say so. (Larger blocks may be wanting for real.) If the
@@ -116,13 +141,20 @@ static struct block_call choose_call(struct worker *w, enum context c, bool may_
  * memory as long as the job keeps to its share. What fault injection has refused is
  * no failure; an NMI's share of that may excuse the call that it has interrupted.
  */
-static void count_null(struct op_counts *n, u64 bytes, u64 since, u64 injected)
+static void count_null(struct worker *w, u64 bytes, struct before b)
 {
-	count(&n->nulls[null_size(bytes)], 1);
-	if (fail_injected_here() != injected)
+	bool unfounded, spurious = mm_spurious_here() != b.spurious;
+
+	count(&w->n.nulls[null_size(bytes)], 1);
+	if (w->inside != OUTSIDE)
+		count(&w->n.inside_nulls, 1);
+	if (fail_injected_here() != b.injected)
 		return;
-	if (bytes <= PAGE_SIZE && nr_free_pages() >= nr_managed_pages() / 2 && arch_ns() - since < MOMENT_NS)
-		count(&n->unfounded, 1);
+	unfounded = bytes <= PAGE_SIZE && nr_free_pages() >= nr_managed_pages() / 2 && arch_ns() - b.ns < MOMENT_NS;
+	if (unfounded)
+		count(&w->n.unfounded, 1);
+	if (w->inside != OUTSIDE && (unfounded || spurious))
+		count(&w->n.inside_unfounded, 1);
 }
 
 /* A new block as a word, 0: none. */
@@ -131,28 +163,26 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 	struct block b = { .cpu = smp_processor_id(), .ctx = c };
 	struct block_call call = choose_call(w, c, may_wait);
 	struct worst_probe probe;
-	u64 since, injected;
+	struct before before;
 
 	block_choose(&b, &w->rng);
 	if (!hold(block_charge(&b))) {
 		count(&w->n.over_share, 1);
 		return 0;
 	}
-	since = arch_ns();
-	injected = fail_injected_here();
+	before = before_call();
 	probe = worst_begin();
 	block_alloc(&b, call);
 	if (call.nolock)
 		worst_end(probe, &b, "allocation");
 	if (!b.addr) {
-		count_null(&w->n, block_charge(&b), since, injected);
+		count_null(w, block_charge(&b), before);
 		let_go(block_charge(&b));
 		return 0;
 	}
 	if (!block_fill(&b))
 		return 0;
-	count(&w->n.allocs, 1);
-	count(&w->n.bytes, b.size);
+	count_allocs(w, 1, b.size);
 	return block_pack(&b);
 }
 
@@ -207,20 +237,19 @@ static void burst(struct worker *w)
 		return;
 	}
 	for (u64 i = 0; i < most; i++) {
-		u64 since = arch_ns(), injected = fail_injected_here();
+		struct before before = before_call();
 		void **p = kmalloc_nolock(KMALLOC_MAX_CACHE_SIZE, 0, NUMA_NO_NODE);
 
 		if (!p) {
-			count_null(&w->n, KMALLOC_MAX_CACHE_SIZE, since, injected);
+			count_null(w, KMALLOC_MAX_CACHE_SIZE, before);
 			continue;
 		}
 		*p = chain;
 		chain = p;
 		n++;
 	}
-	count(&w->n.allocs, n);
+	count_allocs(w, n, n * KMALLOC_MAX_CACHE_SIZE);
 	count(&w->n.frees, n);
-	count(&w->n.bytes, n * KMALLOC_MAX_CACHE_SIZE);
 	while (chain) {
 		void **p = chain;
 
@@ -260,14 +289,16 @@ static void breakpoint(void)
 	this_cpu_add64(breaks, -1);
 }
 
-static void batch(enum context c, unsigned int n)
+/* r: what an NMI has interrupted; NULL: not an NMI. */
+static void batch(enum context c, unsigned int n, const struct regs *r)
 {
 	struct worker *w = worker_enter(c);
 	u64 now = arch_ns();
 
 	if (!w)
 		return;
-	if (now - w->end_ns >= w->rest_ns) {
+	w->inside = r ? allocator_interrupted(r) : OUTSIDE;
+	if (now - w->end_ns >= w->rest_ns && !(r && only_inside && w->inside == OUTSIDE)) {
 		/* Its IRET lets the next NMI in, into the middle of this one. */
 		if (c == CTX_NMI && !rng_below(&w->rng, BREAK_EVERY))
 			breakpoint();
@@ -294,6 +325,12 @@ static void step_thread(struct regs *r)
 	r->rflags |= RFLAGS_TF;
 }
 
+/* Not of a library: the process steps over those, but for one that it is in the middle of. */
+static bool may_step(const struct regs *r)
+{
+	return arch_in_kernel_image((void *)r->rip);
+}
+
 /* Each tick also sends an NMI, to the other CPUs by turns. */
 static void on_tick(struct regs *r)
 {
@@ -301,15 +338,14 @@ static void on_tick(struct regs *r)
 	u64 tick = tick_number(me), turn = n > 1 ? 1 + tick % (n - 1) : 0;
 
 	arch_send_nmi((unsigned int)((me + turn) % n));
-	batch(CTX_IRQ, IRQ_BATCH);
-	if (tick % STEP_EVERY == 0)
+	batch(CTX_IRQ, IRQ_BATCH, NULL);
+	if (tick % STEP_EVERY == 0 && may_step(r))
 		step_thread(r);
 }
 
 static void on_nmi(struct regs *r)
 {
-	(void)r;
-	batch(CTX_NMI, NMI_BATCH);
+	batch(CTX_NMI, NMI_BATCH, r);
 }
 
 static void operate_in_trap(void)
@@ -362,6 +398,17 @@ static bool one_in(struct worker *w, u64 n)
 	return !rng_below(&w->rng, n);
 }
 
+/* Calls one behind the other, so that most of what an NMI interrupts is the allocator. */
+static void churn(struct worker *w)
+{
+	void *p[CHURN];
+
+	for (unsigned int i = 0; i < CHURN; i++)
+		p[i] = kmalloc(1UL << rng_below(&w->rng, 14), GFP_ATOMIC | __GFP_NOWARN);
+	for (unsigned int i = 0; i < CHURN; i++)
+		kfree(p[i]);
+}
+
 void ops_thread(void)
 {
 	struct worker *w = worker_enter(CTX_THREAD);
@@ -375,6 +422,8 @@ void ops_thread(void)
 	if (irqs_off)
 		flags = arch_irq_save();
 	operate(w, CTX_THREAD, !irqs_off);
+	if (only_inside)
+		churn(w);
 	if (irqs_off)
 		arch_irq_restore(flags);
 	worker_leave(w);
@@ -396,7 +445,7 @@ void ops_drain(void)
 
 /* ---- begin, end, counts ---- */
 
-bool ops_begin(u64 share)
+bool ops_begin(u64 share, bool nmis_only_inside)
 {
 	u64 first = seed ? (u64)seed : arch_ns();
 
@@ -409,6 +458,7 @@ bool ops_begin(u64 share)
 		}
 	held = 0;
 	share_bytes = share;
+	only_inside = nmis_only_inside;
 	return block_caches_create();
 }
 
@@ -433,6 +483,10 @@ void ops_count(unsigned int cpu, enum context c, struct op_counts *sum)
 		sum->from_contexts += READ_ONCE(n->from_contexts);
 		sum->over_share += READ_ONCE(n->over_share);
 		sum->unfounded += READ_ONCE(n->unfounded);
+		sum->inside += READ_ONCE(n->inside);
+		sum->inside_rip += READ_ONCE(n->inside_rip);
+		sum->inside_nulls += READ_ONCE(n->inside_nulls);
+		sum->inside_unfounded += READ_ONCE(n->inside_unfounded);
 		for (unsigned int i = 0; i < NR_NULL_SIZE; i++)
 			sum->nulls[i] += READ_ONCE(n->nulls[i]);
 	}

@@ -16,11 +16,15 @@ struct op_counts {
 	u64 over_share;               /* not asked for: the job held its share of memory */
 	u64 nulls[NR_NULL_SIZE];
 	u64 unfounded; /* of the NULLs: memory was free, whatever the allocator says */
+	/* Allocations in NMIs that have interrupted the allocator (workload_inside.h), those
+	 * that have interrupted an instruction of it; NULLs; and of these while memory was free. */
+	u64 inside, inside_rip, inside_nulls, inside_unfounded;
 };
 
-/* Make ready, with at most `share` bytes held at a time; false: reported. CPU 0,
- * thread context, like all here but for the next two. */
-bool ops_begin(u64 share);
+/* Make ready, with at most `share` bytes held at a time; NMIs work only where they have
+ * interrupted the allocator, or anywhere. false: reported. CPU 0, thread context, like
+ * all here but for the next two. */
+bool ops_begin(u64 share, bool nmis_only_inside);
 /* Interrupts, NMIs and breakpoints begin to work; and work no more. */
 void ops_hooks_set(void);
 void ops_hooks_clear(void);

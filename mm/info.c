@@ -76,6 +76,19 @@ void mm_get_stats(struct mm_stats *st)
 	}
 }
 
+u64 mm_spurious_here(void)
+{
+	return this_cpu_read64(mm_fail_counts.spurious);
+}
+
+/* The linker puts all of mm/ there (linker.ld, arch/hosted/mm_text.ld). */
+bool mm_in_text(u64 pc)
+{
+	extern const char __mm_text_start[], __mm_text_end[];
+
+	return pc - (u64)__mm_text_start < (u64)(__mm_text_end - __mm_text_start);
+}
+
 /* ------------------------------------------------------------------ views */
 
 static u64 private_pages(void)

@@ -38,6 +38,10 @@ struct mm_stats {
 	u64 failures;          /* NULL returned because there was none */
 };
 void mm_get_stats(struct mm_stats *st);
+/* Those of spurious_failures that this CPU has counted. Any context. */
+u64 mm_spurious_here(void);
+/* Is it an instruction of mm/? */
+bool mm_in_text(u64 pc);
 
 /* How many free objects of kmalloc's class of that size (to 8 KiB) one CPU keeps at most. */
 u64 mm_kept_of(size_t size);

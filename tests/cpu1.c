@@ -34,13 +34,28 @@ static void serve_calls(void *unused)
 	} while (fn);
 }
 
+void cpu1_begin(void (*fn)(void))
+{
+	call.fn = fn;
+	__atomic_store_n(&call.turn, 1, __ATOMIC_RELEASE);
+}
+
+bool cpu1_done(void)
+{
+	return !__atomic_load_n(&call.turn, __ATOMIC_ACQUIRE);
+}
+
+void cpu1_wait(void)
+{
+	wait_turn(0);
+}
+
 void on_cpu1(void (*fn)(void))
 {
 	if (num_online_cpus() < 2)
 		return;
-	call.fn = fn;
-	__atomic_store_n(&call.turn, 1, __ATOMIC_RELEASE);
-	wait_turn(0);
+	cpu1_begin(fn);
+	cpu1_wait();
 }
 
 void cpu1_start(void)

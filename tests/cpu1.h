@@ -5,10 +5,16 @@
 #ifndef TESTS_CPU1_H
 #define TESTS_CPU1_H
 
+#include <anyctx/types.h>
+
 /* Its thread waits for calls, at full speed; and is idle again. */
 void cpu1_start(void);
 void cpu1_stop(void);
 /* fn() there, in thread context; returns when it has. */
 void on_cpu1(void (*fn)(void));
+/* The same in parts: begin, and go on; has it returned? wait until it has. One at a time. */
+void cpu1_begin(void (*fn)(void));
+bool cpu1_done(void);
+void cpu1_wait(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <arch/irq.h>
 #include "kernel/cmdline.h"
 #include "kernel/hooks.h"
+#include "mm/mm.h"
 #include "tests/step.h"
 #include "tests/test.h"
 
@@ -16,10 +17,17 @@
 #define SLOT 0 /* of the debug registers */
 #define STEPPED_PLACES 30 /* of a sweep, without breakpoints */
 
-s64 inject_full;
+static s64 inject_sample;
+s64 inject_full, inject_deep = 8, inject_seed = 1;
 KPARAM_INT(inject_full, "inject_full", 0, 1, "1: tests interrupt at every instruction, with everything");
+KPARAM_INT(inject_sample, "inject_sample", 0, 1000000, "so many places of a call in a sweep; 0: all, or 30 where there are no breakpoints");
+KPARAM_INT(inject_deep, "inject_deep", 0, 1000000, "points two calls deep in each sweep of inject.*");
+KPARAM_INT(inject_seed, "inject_seed", 1, 0x7fffffffffffffffL, "of the samples of inject.*");
 
 u64 injected_rip;
+void (*inject_other_cpu)(struct regs *r);
+u64 inject_nested_length;
+bool inject_third_ran;
 
 static u64 places[MAX_PLACES], nr_places; /* of the last inject_trace */
 
@@ -31,6 +39,7 @@ static struct {
 	u64 rip;  /* the last place */
 	bool ran;
 	volatile bool nmi_done;
+	bool deep; /* nested is stepped through */
 } now;
 
 /* Is this step a new place in fn? A repeated string instruction is one. */
@@ -52,6 +61,33 @@ static void record(const struct regs *r)
 		places[nr_places++] = r->rip;
 }
 
+/* nested, which the third call interrupts as nested has interrupted fn. */
+static void run_nested(void)
+{
+	inject_nested_length = 0;
+	inject_third_ran = false;
+	if (!now.x->third) {
+		now.x->nested(now.x->narg);
+		return;
+	}
+	now.deep = true;
+	call_stepping(now.x->nested, now.x->narg);
+	now.deep = false;
+}
+
+/* Only in the allocator: what nested notes down about its calls is not made for this. */
+static void nested_step(struct regs *r)
+{
+	if (!mm_in_text(r->rip) || ++inject_nested_length != now.x->third_at) {
+		arch_debug_undisturbed();
+		return;
+	}
+	r->rflags &= ~RFLAGS_TF;
+	now.deep = false;
+	inject_third_ran = true;
+	now.x->third(now.x->narg);
+}
+
 static void nested_here(struct regs *r)
 {
 	now.ran = true;
@@ -59,14 +95,24 @@ static void nested_here(struct regs *r)
 	r->rflags &= ~RFLAGS_TF; /* the rest at full speed */
 	if (now.how == BREAKING)
 		arch_hw_break_clear(SLOT);
-	now.x->nested(now.x->narg);
+	run_nested();
 }
 
 static bool on_trap(struct regs *r, u64 dr6)
 {
-	bool place = now.how == BREAKING || is_place(r);
+	bool place;
 
 	(void)dr6;
+	if (smp_processor_id()) {
+		inject_other_cpu(r);
+		arch_debug_undisturbed();
+		return true;
+	}
+	if (now.deep) {
+		nested_step(r);
+		return true;
+	}
+	place = now.how == BREAKING || is_place(r);
 	if (place && now.how == RECORDING)
 		record(r);
 	else if (place && !--now.left)
@@ -152,11 +198,16 @@ static u64 times(u64 at)
 	return n;
 }
 
+static bool must_step(const struct injection *x)
+{
+	return x->waits && !arch_hw_break_is_own();
+}
+
 bool inject_run(const struct injection *x, u64 at)
 {
 	bool ran;
 
-	if (at > nr_places || arch_hw_break_set(SLOT, (void *)places[at - 1], HW_BREAK_EXEC, 1))
+	if (at > nr_places || must_step(x) || arch_hw_break_set(SLOT, (void *)places[at - 1], HW_BREAK_EXEC, 1))
 		return inject_step(x, at);
 	now.how = BREAKING;
 	arch_hw_break_in_nmi(x->in_nmi);
@@ -166,9 +217,11 @@ bool inject_run(const struct injection *x, u64 at)
 	return ran;
 }
 
-u64 inject_stride(u64 n)
+u64 inject_stride(const struct injection *x, u64 n)
 {
-	if (inject_full || !arch_hw_break_set(SLOT, (void *)inject_stride, HW_BREAK_EXEC, 1)) {
+	if (inject_sample && !inject_full)
+		return n / (u64)inject_sample + 1;
+	if (inject_full || (!must_step(x) && !arch_hw_break_set(SLOT, (void *)inject_stride, HW_BREAK_EXEC, 1))) {
 		arch_hw_break_clear(SLOT);
 		return 1;
 	}

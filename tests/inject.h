@@ -21,6 +21,9 @@ struct injection {
 	void *narg;
 	bool in_nmi;    /* fn runs in an NMI */
 	bool elsewhere; /* nested does nothing on this CPU: sequences are not sent back */
+	bool waits;     /* for other CPUs, which run the same code meanwhile */
+	void (*third)(void *); /* NULL; or what interrupts nested, before its third_at-th of mm/ */
+	u64 third_at;
 };
 
 /* fn runs uninterrupted; returns how many places there are for inject_run. */
@@ -31,8 +34,15 @@ bool inject_run(const struct injection *x, u64 at);
 /* The same without inject_trace, by steps. */
 bool inject_step(const struct injection *x, u64 at);
 /* A sweep over n places takes one in so many: 1 with breakpoints, or if all are wanted. */
-u64 inject_stride(u64 n);
+u64 inject_stride(const struct injection *x, u64 n);
+extern s64 inject_deep; /* kernel argument: points two deep in each sweep */
+extern s64 inject_seed; /* kernel argument: of all samples */
 extern s64 inject_full; /* kernel argument: all places, however long it takes */
+/* Of the last run with a third: how many instructions of mm/ nested had; did third run? */
+extern u64 inject_nested_length;
+extern bool inject_third_ran;
+/* What the steps of other CPUs call meanwhile. */
+extern void (*inject_other_cpu)(struct regs *r);
 /* Where nested ran the last time. */
 extern u64 injected_rip;
 

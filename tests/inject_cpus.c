@@ -1,12 +1,11 @@
 /*
- * inject_cpus.c - two CPUs: CPU 0 stops between two instructions of a call while CPU 1
- * makes whole calls on the same slab, stacks, words and lines.
- *
- * CPU 1 keeps nothing in its magazines or private pages afterwards, so that its calls
- * reach what CPU 0 is at; what it holds it leaves to CPU 0.
+ * inject_cpus.c - two CPUs: each ordered pair of calls on the same slab, stacks, words,
+ * lines and deferred frees; CPU 0 stopped at its instructions, and CPU 1 as well
+ * (inject_pair.h).
  */
 #include "mm/internal.h"
 #include "tests/cpu1.h"
+#include "tests/inject_pair.h"
 #include "tests/inject_state.h"
 #include "tests/inject_sweep.h"
 #include "tests/step.h"
@@ -14,32 +13,52 @@
 
 /* ---- what CPU 1 does ---- */
 
+#define MANY (3 * SAME_LIMIT)
+
+static void *got[MANY], *given[2];
+
+/* The first of them is kept. */
 static void allocate_many(void)
 {
-	void *p[3 * SAME_LIMIT];
+	for (unsigned int i = 0; i < MANY; i++)
+		got[i] = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+	for (unsigned int i = 1; i < MANY; i++)
+		kmem_cache_free_nolock(same, got[i]);
+}
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(p); i++)
-		p[i] = kmem_cache_alloc(same, GFP_NOWAIT);
-	for (unsigned int i = 0; i < ARRAY_SIZE(p); i++) {
-		nested_want(p[i]);
-		if (i)
-			kmem_cache_free(same, p[i]);
-		else
-			hold(p[i]);
-	}
+static bool settle_many(void)
+{
+	for (unsigned int i = 1; i < MANY; i++)
+		nested_want(got[i]);
+	return hold(got[0]);
+}
+
+static void two_to_free(void)
+{
+	given[0] = let_go();
+	given[1] = let_go();
 }
 
 static void free_two(void)
 {
-	kfree(let_go());
+	kfree(given[0]);
 	magazine_flush(same, ~0UL);
-	kfree(let_go());
+	kfree(given[1]);
 }
 
 static void take_node(void)
 {
 	for (unsigned int i = 0; i < 3; i++)
-		nested_want(hold(kmem_cache_alloc_nolock(same, 0, page_home_node())));
+		got[i] = kmem_cache_alloc_nolock(same, 0, page_home_node());
+}
+
+static bool settle_node(void)
+{
+	bool ok = true;
+
+	for (unsigned int i = 0; i < 3; i++)
+		ok &= hold(got[i]);
+	return ok;
 }
 
 static void trim(void)
@@ -48,63 +67,112 @@ static void trim(void)
 		partial_trim(same, nid);
 }
 
+/* Frees that were put off, served at once. */
+static void defer_and_serve(void)
+{
+	u64 flags = arch_irq_save(); /* nobody else serves them */
+
+	for (unsigned int i = 0; i < 2; i++) {
+		object_give(same, given[i], same->offset);
+		EXPECT(defer_free(given[i]));
+	}
+	defer_serve();
+	arch_irq_restore(flags);
+}
+
+static void close_and_open(void)
+{
+	magazine_close(same);
+	magazine_open(same);
+}
+
+static void take_reclaim(void)
+{
+	got[0] = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+	reclaim();
+}
+
+static bool settle_one(void)
+{
+	return hold(got[0]);
+}
+
+static void create_and_destroy(const char *name)
+{
+	struct kmem_cache *s = kmem_cache_create(name, 72, 0, 0, NULL);
+	void *p = s ? kmem_cache_alloc(s, GFP_NOWAIT) : NULL;
+
+	nested_want(p);
+	if (s)
+		kmem_cache_free(s, p);
+	EXPECT_EQ(kmem_cache_destroy(s), 0);
+}
+
+static void cache_there(void)
+{
+	create_and_destroy("inject-there");
+}
+
+static void barrier_there(void)
+{
+	kfree(given[0]);
+	kfree(given[1]);
+	defer_free_barrier();
+}
+
+/* Small ones, of all orders in a word. */
+static struct page *small[12];
+
 static void take_pages(void)
 {
-	static struct page *page[40];
-	unsigned int order = 0;
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(page); i++, order = i & 3)
-		page[i] = alloc_pages_node(page_home_node(), GFP_NOWAIT, order);
-	order = 0;
-	for (unsigned int i = 0; i < ARRAY_SIZE(page); i++, order = i & 3) {
-		nested_want(page[i]);
-		free_pages(page[i], order);
-	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(small); i++)
+		small[i] = alloc_pages_nolock(0, page_home_node(), i % 6);
+	for (unsigned int i = 0; i < ARRAY_SIZE(small); i++)
+		free_pages_nolock(small[i], i % 6);
 }
+
+static bool settle_pages(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(small); i++)
+		nested_want(small[i]);
+	return true;
+}
+
+static struct page *large[MAX_ORDER + 1];
 
 static void take_large(void)
 {
-	for (unsigned int order = 6; order <= MAX_ORDER; order++) {
-		struct page *page = alloc_pages(GFP_NOWAIT, order);
-
-		nested_want(page);
-		free_pages(page, order);
+	for (unsigned int k = 6; k <= MAX_ORDER; k++) {
+		large[k] = alloc_pages_nolock(0, NUMA_NO_NODE, k);
+		free_pages_nolock(large[k], k);
 	}
 }
 
-/* And nothing is left in CPU 1's magazines and private pages. */
-static void leave_nothing(void)
+static bool settle_large(void)
 {
-	magazine_flush(same, ~0UL);
-	magazine_flush(other, ~0UL);
-	page_flush_cpu();
+	for (unsigned int k = 6; k <= MAX_ORDER; k++)
+		nested_want(large[k]);
+	return true;
 }
 
-#define ON_CPU1(name) \
-	static void name##_there(void *unused) \
-	{ \
-		(void)unused; \
-		on_cpu1(name); \
-		on_cpu1(leave_nothing); \
-	}
-ON_CPU1(allocate_many)
-ON_CPU1(free_two)
-ON_CPU1(take_node)
-ON_CPU1(trim)
-ON_CPU1(take_pages)
-ON_CPU1(take_large)
-
-static const struct nested_call there[] = {
-	{ "allocations", allocate_many_there }, { "frees", free_two_there },
-	{ "one by one", take_node_there },      { "trim", trim_there },
-	{ "pages", take_pages_there },          { "large blocks", take_large_there },
+static const struct pair_b there[] = {
+	{ "allocations with refill", NULL, allocate_many, settle_many, false, false },
+	{ "frees with flush", two_to_free, free_two, NULL, false, false },
+	{ "allocations of one node", NULL, take_node, settle_node, false, false },
+	{ "trim", NULL, trim, NULL, false, false },
+	{ "frees deferred and served", two_to_free, defer_and_serve, NULL, false, false },
+	{ "close", NULL, close_and_open, NULL, false, false },
+	{ "reclaim", NULL, take_reclaim, settle_one, false, true },
+	{ "cache made and destroyed", NULL, cache_there, NULL, true, false },
+	{ "barrier", two_to_free, barrier_there, NULL, true, false },
+	{ "pages", NULL, take_pages, settle_pages, false, false },
+	{ "large blocks", NULL, take_large, settle_large, false, false },
 };
 
 /* ---- what CPU 0 does ---- */
 
 static void *obj;
 static struct page *page;
-static unsigned int order;
 
 static void alloc_object(void *unused)
 {
@@ -121,13 +189,13 @@ static void free_object(void *unused)
 static void alloc_block(void *unused)
 {
 	(void)unused;
-	page = alloc_pages_nolock(0, NUMA_NO_NODE, order);
+	page = alloc_pages_nolock(0, NUMA_NO_NODE, pair_order);
 }
 
 static void free_block(void *unused)
 {
 	(void)unused;
-	free_pages_nolock(page, order);
+	free_pages_nolock(page, pair_order);
 }
 
 static void trim_here(void *unused)
@@ -203,37 +271,92 @@ static void block_used(void)
 {
 	state_chain(4);
 	page_flush_cpu();
-	page = alloc_pages_node(page_home_node(), GFP_NOWAIT, order);
+	page = alloc_pages_node(page_home_node(), GFP_NOWAIT, pair_order);
 }
 
-static const struct here {
-	const char *name;
-	void (*state)(void);
-	void (*run)(void *);
-	bool (*settle)(void);
-	unsigned int order;
-} objects[] = {
-	{ "allocation, half of the slab free", half_free, alloc_object, settle_object, 0 },
-	{ "allocation of the slab's last object", one_free, alloc_object, settle_object, 0 },
-	{ "allocation of a new slab", none_free, alloc_object, settle_object, 0 },
-	{ "allocation, tight", three_free_tight, alloc_object, settle_object, 0 },
-	{ "free with a full magazine", full_magazine, free_object, NULL, 0 },
-	{ "free, tight", used_tight, free_object, NULL, 0 },
-	{ "first free into a slab, tight", none_free_tight, free_object, NULL, 0 },
-	{ "trim", two_slabs, trim_here, NULL, 0 },
+static void serve_here(void *unused)
+{
+	(void)unused;
+	defer_serve();
+}
+
+static void deferred(void)
+{
+	state_chain(1);
+	state_deferred(3);
+}
+
+static void flush_here(void *unused)
+{
+	(void)unused;
+	magazine_flush(same, ~0UL);
+	page_flush_cpu();
+}
+
+static void cached(void)
+{
+	state_chain(2);
+	state_magazine(5);
+	state_private();
+}
+
+static void close_here(void *unused)
+{
+	(void)unused;
+	close_and_open();
+}
+
+static void reclaim_here(void *unused)
+{
+	(void)unused;
+	reclaim();
+}
+
+static void cache_here(void *unused)
+{
+	(void)unused;
+	arch_irq_enable(); /* it waits for CPU 1, which may wait for this one */
+	create_and_destroy("inject-here");
+	arch_irq_disable();
+}
+
+static void barrier_here(void *unused)
+{
+	(void)unused;
+	arch_irq_enable();
+	defer_free_barrier();
+	arch_irq_disable();
+}
+
+static const struct pair_a objects[] = {
+	{ "allocation, half of the slab free", half_free, alloc_object, settle_object, 0, false },
+	{ "allocation of the slab's last object", one_free, alloc_object, settle_object, 0, false },
+	{ "allocation of a new slab", none_free, alloc_object, settle_object, 0, false },
+	{ "allocation, tight", three_free_tight, alloc_object, settle_object, 0, false },
+	{ "free with a full magazine", full_magazine, free_object, NULL, 0, false },
+	{ "free, tight", used_tight, free_object, NULL, 0, false },
+	{ "first free into a slab, tight", none_free_tight, free_object, NULL, 0, false },
+	{ "trim", two_slabs, trim_here, NULL, 0, false },
+	{ "deferred frees served", deferred, serve_here, NULL, 0, false },
+	{ "flush", cached, flush_here, NULL, 0, false },
+	{ "close", cached, close_here, NULL, 0, false },
+	{ "reclaim", cached, reclaim_here, NULL, 0, false },
+	{ "cache made and destroyed", half_free, cache_here, NULL, 0, true },
+	{ "barrier", deferred, barrier_here, NULL, 0, true },
 }, blocks[] = {
-	{ "a page", no_pages, alloc_block, settle_block, 0 },
-	{ "order 3", no_pages, alloc_block, settle_block, 3 },
-	{ "order 6", no_pages, alloc_block, settle_block, 6 },
-	{ "order 9", no_pages, alloc_block, settle_block, 9 },
-	{ "order 10", no_pages, alloc_block, settle_block, 10 },
-	{ "free of a page", block_used, free_block, NULL, 0 },
-	{ "free of order 6", block_used, free_block, NULL, 6 },
-	{ "free of order 9", block_used, free_block, NULL, 9 },
-	{ "free of order 10", block_used, free_block, NULL, 10 },
+	{ "a page", no_pages, alloc_block, settle_block, 0, false },
+	{ "order 3", no_pages, alloc_block, settle_block, 3, false },
+	{ "order 5", no_pages, alloc_block, settle_block, 5, false },
+	{ "order 6", no_pages, alloc_block, settle_block, 6, false },
+	{ "order 9", no_pages, alloc_block, settle_block, 9, false },
+	{ "order 10", no_pages, alloc_block, settle_block, 10, false },
+	{ "free of a page", block_used, free_block, NULL, 0, false },
+	{ "free of order 6", block_used, free_block, NULL, 6, false },
+	{ "free of order 9", block_used, free_block, NULL, 9, false },
+	{ "free of order 10", block_used, free_block, NULL, 10, false },
 };
 
-static void sweep_all(const struct here *h, unsigned int n)
+static void sweep_all(const struct pair_table *t)
 {
 	if (num_online_cpus() < 2) {
 		test_skip("needs two CPUs");
@@ -243,22 +366,19 @@ static void sweep_all(const struct here *h, unsigned int n)
 		return;
 	REQUIRE(states_begin());
 	cpu1_start();
-	for (unsigned int i = 0; i < n; i++) {
-		order = h[i].order;
-		test_note("%s:", h[i].name);
-		sweep_with(&(struct interrupted){ .state = h[i].state, .run = h[i].run, .settle = h[i].settle,
-						  .elsewhere = true }, there, ARRAY_SIZE(there));
-	}
+	pairs_sweep(t);
 	cpu1_stop();
 	states_end();
 }
 
-TEST(inject, two_cpus_objects, "between two instructions of a call for objects another CPU makes whole calls")
+TEST(inject, two_cpus_objects, "each pair of calls for objects, one stopped at its instructions, then both")
 {
-	sweep_all(objects, ARRAY_SIZE(objects));
+	sweep_all(&(struct pair_table){ "inject.two_cpus_objects", objects, there, ARRAY_SIZE(objects),
+					ARRAY_SIZE(there) });
 }
 
-TEST(inject, two_cpus_pages, "between two instructions of a call for pages another CPU makes whole calls")
+TEST(inject, two_cpus_pages, "each pair of calls for pages and others, one stopped, then both")
 {
-	sweep_all(blocks, ARRAY_SIZE(blocks));
+	sweep_all(&(struct pair_table){ "inject.two_cpus_pages", blocks, there, ARRAY_SIZE(blocks),
+					ARRAY_SIZE(there) });
 }

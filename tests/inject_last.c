@@ -173,6 +173,29 @@ static void no_block(void)
 	theirs = NULL;
 }
 
+/* They have it, and give it while this call looks for it: it may come too late. */
+static void their_block(void)
+{
+	state_tight(true);
+	mine = NULL;
+	theirs = take_block();
+}
+
+static void give_their_block(void)
+{
+	kfree_nolock(theirs);
+	theirs = NULL;
+}
+
+static bool block_is_had_or_there(void)
+{
+	kfree_nolock(theirs); /* the call did not come so far */
+	theirs = NULL;
+	if (!mine)
+		mine = take_block();
+	return hold(mine);
+}
+
 static bool block_is_there(void)
 {
 	mine = take_block();
@@ -194,6 +217,7 @@ static bool block_is_there(void)
 	}
 BOTH(take_theirs)
 BOTH(take_their_block)
+BOTH(give_their_block)
 BOTH(move)
 BOTH(relist)
 
@@ -201,7 +225,7 @@ static void sweep_both(struct interrupted c, const struct nested_call *calls)
 {
 	sweep_with(&c, &calls[0], 1);
 	c.elsewhere = true;
-	c.stride = 2;
+	c.stride = c.stride ? 2 * c.stride : 2;
 	if (num_online_cpus() > 1)
 		sweep_with(&c, &calls[1], 1);
 }
@@ -210,6 +234,8 @@ static const struct nested_call takes[] = { { "taken here", take_theirs_here },
 					    { "taken there", take_theirs_there } };
 static const struct nested_call block_takes[] = { { "taken here", take_their_block_here },
 						  { "taken there", take_their_block_there } };
+static const struct nested_call block_gives[] = { { "given here", give_their_block_here },
+						  { "given there", give_their_block_there } };
 static const struct nested_call moves[] = { { "moved here", move_here }, { "moved there", move_there } };
 static const struct nested_call relists[] = { { "relisted here", relist_here },
 					      { "relisted there", relist_there } };
@@ -225,6 +251,7 @@ static bool last_begin(bool object)
 		state_chain(0);
 	page = object ? NULL : alloc_pages(GFP_KERNEL, order);
 	ballast_take_all();
+	remote_wanted = false;
 	block_pfn = page ? page_to_pfn(page) : 0;
 	free_pages(page, order);
 	state_others_have();
@@ -265,12 +292,15 @@ TEST(inject, last_object, "the last object: had once, whoever takes it when, and
 static void sweep_last_block(unsigned int k)
 {
 	const struct interrupted take = { .state = one_block, .run = take_my_block, .settle = one_has_it };
+	const struct interrupted late = { .state = their_block, .run = take_my_block, .settle = block_is_had_or_there,
+					  .stride = 19 }; /* it looks everywhere */
 	const struct interrupted give = { .state = no_block, .run = give_my_block, .settle = block_is_there };
 
 	order = k;
 	REQUIRE(last_begin(false));
 	sweep_both(take, block_takes);
 	sweep_both(give, block_takes);
+	sweep_both(late, block_gives);
 	last_end();
 }
 

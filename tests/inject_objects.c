@@ -9,19 +9,19 @@
 
 static void *obj; /* what the call returns, or frees */
 
-static void call_alloc(void *unused)
+static void alloc_object(void *unused)
 {
 	(void)unused;
 	obj = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
 }
 
-static void call_alloc_node(void *unused)
+static void alloc_of_node(void *unused)
 {
 	(void)unused;
 	obj = kmem_cache_alloc_nolock(same, __GFP_ZERO, page_home_node());
 }
 
-static void call_free(void *unused)
+static void free_object(void *unused)
 {
 	(void)unused;
 	kmem_cache_free_nolock(same, obj);
@@ -40,7 +40,7 @@ static bool settle_alloc(void)
 #define FREE(name, make_state, nmi, proves) \
 	TEST(inject, free_##name, proves) \
 	{ \
-		sweep(&(struct interrupted){ .state = make_state, .run = call_free, .in_nmi = nmi }); \
+		sweep(&(struct interrupted){ .state = make_state, .run = free_object, .in_nmi = nmi }); \
 	}
 
 /* ---- allocations ---- */
@@ -51,7 +51,7 @@ static void in_magazine(void)
 	state_magazine(4);
 }
 
-ALLOC(magazine, in_magazine, call_alloc, "an object out of the magazine, interrupted at every instruction")
+ALLOC(magazine, in_magazine, alloc_object, "an object out of the magazine, interrupted at every instruction")
 
 static void one_in_magazine(void)
 {
@@ -59,21 +59,21 @@ static void one_in_magazine(void)
 	state_magazine(1);
 }
 
-ALLOC(last_in_magazine, one_in_magazine, call_alloc, "the last object of the magazine, interrupted")
+ALLOC(last_in_magazine, one_in_magazine, alloc_object, "the last object of the magazine, interrupted")
 
 static void in_chain(void)
 {
 	state_chain(same->objects / 2);
 }
 
-ALLOC(partial, in_chain, call_alloc, "an object out of a slab's chain, with refill, interrupted")
+ALLOC(partial, in_chain, alloc_object, "an object out of a slab's chain, with refill, interrupted")
 
 static void last_in_chain(void)
 {
 	state_chain(1);
 }
 
-ALLOC(partial_last, last_in_chain, call_alloc, "the last object of a slab's chain, interrupted")
+ALLOC(partial_last, last_in_chain, alloc_object, "the last object of a slab's chain, interrupted")
 
 static void none_but_pages(void)
 {
@@ -81,7 +81,7 @@ static void none_but_pages(void)
 	state_private();
 }
 
-ALLOC(new_slab, none_but_pages, call_alloc, "an object of a new slab, its pages private, interrupted")
+ALLOC(new_slab, none_but_pages, alloc_object, "an object of a new slab, its pages private, interrupted")
 
 static void none(void)
 {
@@ -89,9 +89,9 @@ static void none(void)
 	page_flush_cpu();
 }
 
-ALLOC(new_slab_refill, none, call_alloc, "an object of a new slab, its pages out of the map, interrupted")
+ALLOC(new_slab_refill, none, alloc_object, "an object of a new slab, its pages out of the map, interrupted")
 
-ALLOC(node, in_chain, call_alloc_node, "an object of one node, interrupted")
+ALLOC(node, in_chain, alloc_of_node, "an object of one node, interrupted")
 
 static void in_chain_tight(void)
 {
@@ -99,7 +99,7 @@ static void in_chain_tight(void)
 	state_tight(true);
 }
 
-ALLOC(tight, in_chain_tight, call_alloc, "an object while memory is tight, interrupted")
+ALLOC(tight, in_chain_tight, alloc_object, "an object while memory is tight, interrupted")
 
 static void none_tight(void)
 {
@@ -107,7 +107,7 @@ static void none_tight(void)
 	state_tight(true);
 }
 
-ALLOC(tight_new, none_tight, call_alloc, "an object of a new slab while memory is tight, interrupted")
+ALLOC(tight_new, none_tight, alloc_object, "an object of a new slab while memory is tight, interrupted")
 
 /* ---- frees ---- */
 
@@ -152,12 +152,12 @@ FREE(tight_first, all_used_tight, false, "the first object into a slab that was 
 
 static void nmi_alloc(const char *name, void (*state)(void))
 {
-	sweep_nmi(name, &(struct interrupted){ .state = state, .run = call_alloc, .settle = settle_alloc });
+	sweep_nmi(name, &(struct interrupted){ .state = state, .run = alloc_object, .settle = settle_alloc });
 }
 
 static void nmi_free(const char *name, void (*state)(void))
 {
-	sweep_nmi(name, &(struct interrupted){ .state = state, .run = call_free });
+	sweep_nmi(name, &(struct interrupted){ .state = state, .run = free_object });
 }
 
 TEST(inject, nmi_objects, "allocations and frees of objects interrupted by NMIs that allocate and free")

@@ -12,13 +12,13 @@ static unsigned int order;
 static struct page *page; /* what the call returns, or frees */
 static void *block;
 
-static void call_alloc(void *unused)
+static void alloc_block(void *unused)
 {
 	(void)unused;
 	page = alloc_pages_nolock(0, NUMA_NO_NODE, order);
 }
 
-static void call_free(void *unused)
+static void free_block(void *unused)
 {
 	(void)unused;
 	free_pages_nolock(page, order);
@@ -28,6 +28,9 @@ static bool settle_alloc(void)
 {
 	return page && hold(page_address(page));
 }
+
+static const char *const order_names[] = { "order 0", "order 1", "order 2", "order 3", "order 4", "order 5",
+					   "order 6", "order 7", "order 8", "order 9", "order 10" };
 
 /* An object that nested calls may free, and nothing private. */
 static void map_only(void)
@@ -51,7 +54,8 @@ static void map_tight(void)
 static void sweep_alloc(unsigned int k, void (*state)(void))
 {
 	order = k;
-	sweep(&(struct interrupted){ .state = state, .run = call_alloc, .settle = settle_alloc });
+	sweep(&(struct interrupted){ .state = state, .run = alloc_block, .settle = settle_alloc,
+				     .label = order_names[order] });
 }
 
 TEST(inject, page_private, "a private page, interrupted at every instruction")
@@ -120,9 +124,11 @@ TEST(inject, order9, "a line that is whole, and one in pieces, interrupted")
 TEST(inject, order10, "two lines that are in pieces, and two that are whole, interrupted")
 {
 	order = 10;
-	sweep(&(struct interrupted){ .state = split_lines, .run = call_alloc, .settle = settle_alloc,
+	sweep(&(struct interrupted){ .state = split_lines, .run = alloc_block, .settle = settle_alloc,
+				     .label = order_names[order],
 				     .stride = 7 });
-	sweep(&(struct interrupted){ .state = whole_lines, .run = call_alloc, .settle = settle_alloc,
+	sweep(&(struct interrupted){ .state = whole_lines, .run = alloc_block, .settle = settle_alloc,
+				     .label = order_names[order],
 				     .stride = 7 });
 }
 
@@ -154,7 +160,8 @@ static void used_tight(void)
 static void sweep_free(unsigned int k, void (*state)(void))
 {
 	order = k;
-	sweep(&(struct interrupted){ .state = state, .run = call_free });
+	sweep(&(struct interrupted){ .state = state, .run = free_block,
+				     .label = order_names[order] });
 }
 
 TEST(inject, free_pages_small, "1 and 8 pages given back, to the private ones and to the map, interrupted")
@@ -188,13 +195,13 @@ TEST(inject, free_pages_large, "2, 16 and 32 words given back, interrupted")
 
 /* ---- large blocks of kmalloc ---- */
 
-static void call_kmalloc(void *unused)
+static void kmalloc_20000(void *unused)
 {
 	(void)unused;
 	block = kmalloc_nolock(20000, 0, NUMA_NO_NODE);
 }
 
-static void call_kfree(void *unused)
+static void kfree_20000(void *unused)
 {
 	(void)unused;
 	kfree_nolock(block);
@@ -213,13 +220,13 @@ static void used_block(void)
 
 TEST(inject, kmalloc_large, "kmalloc and kfree of 20000 bytes, interrupted")
 {
-	sweep(&(struct interrupted){ .state = map_only, .run = call_kmalloc, .settle = settle_kmalloc });
-	sweep(&(struct interrupted){ .state = used_block, .run = call_kfree });
+	sweep(&(struct interrupted){ .state = map_only, .run = kmalloc_20000, .settle = settle_kmalloc });
+	sweep(&(struct interrupted){ .state = used_block, .run = kfree_20000 });
 }
 
 /* ---- what goes on by itself ---- */
 
-static void call_serve(void *unused)
+static void serve_deferred(void *unused)
 {
 	(void)unused;
 	defer_serve();
@@ -233,11 +240,11 @@ static void deferred(void)
 
 TEST(inject, serve, "deferred frees served, interrupted")
 {
-	sweep(&(struct interrupted){ .state = deferred, .run = call_serve });
-	sweep(&(struct interrupted){ .state = deferred, .run = call_serve, .in_nmi = true });
+	sweep(&(struct interrupted){ .state = deferred, .run = serve_deferred });
+	sweep(&(struct interrupted){ .state = deferred, .run = serve_deferred, .in_nmi = true });
 }
 
-static void call_trim(void *unused)
+static void trim_slabs(void *unused)
 {
 	(void)unused;
 	for (int nid = 0; nid < (int)num_nodes(); nid++)
@@ -252,10 +259,10 @@ static void two_slabs(void)
 
 TEST(inject, trim, "an empty slab given back and one in use moved, interrupted")
 {
-	sweep(&(struct interrupted){ .state = two_slabs, .run = call_trim });
+	sweep(&(struct interrupted){ .state = two_slabs, .run = trim_slabs });
 }
 
-static void call_close(void *unused)
+static void close_magazine(void *unused)
 {
 	(void)unused;
 	magazine_close(same);
@@ -271,10 +278,10 @@ static void cached(void)
 
 TEST(inject, close, "a magazine flushed, closed and opened, interrupted")
 {
-	sweep(&(struct interrupted){ .state = cached, .run = call_close });
+	sweep(&(struct interrupted){ .state = cached, .run = close_magazine });
 }
 
-static void call_flush(void *unused)
+static void flush_pages(void *unused)
 {
 	(void)unused;
 	page_flush_cpu();
@@ -282,10 +289,10 @@ static void call_flush(void *unused)
 
 TEST(inject, flush, "private pages given back, interrupted")
 {
-	sweep(&(struct interrupted){ .state = cached, .run = call_flush });
+	sweep(&(struct interrupted){ .state = cached, .run = flush_pages });
 }
 
-static void call_reclaim(void *unused)
+static void reclaim_all(void *unused)
 {
 	(void)unused;
 	reclaim();
@@ -294,7 +301,7 @@ static void call_reclaim(void *unused)
 TEST(inject, reclaim, "the last resort before NULL, interrupted")
 {
 	/* It looks at every other CPU's caches, so it grows with them. */
-	sweep(&(struct interrupted){ .state = cached, .run = call_reclaim,
+	sweep(&(struct interrupted){ .state = cached, .run = reclaim_all, .waits = true,
 				     .stride = 11 + 2 * num_online_cpus() });
 }
 
@@ -303,13 +310,15 @@ TEST(inject, reclaim, "the last resort before NULL, interrupted")
 static void nmi_alloc(const char *name, unsigned int k, void (*state)(void))
 {
 	order = k;
-	sweep_nmi(name, &(struct interrupted){ .state = state, .run = call_alloc, .settle = settle_alloc });
+	sweep_nmi(name, &(struct interrupted){ .state = state, .run = alloc_block, .settle = settle_alloc,
+				     .label = order_names[order] });
 }
 
 static void nmi_free(const char *name, unsigned int k, void (*state)(void))
 {
 	order = k;
-	sweep_nmi(name, &(struct interrupted){ .state = state, .run = call_free });
+	sweep_nmi(name, &(struct interrupted){ .state = state, .run = free_block,
+				     .label = order_names[order] });
 }
 
 TEST(inject, nmi_pages, "blocks of pages taken and given back, interrupted by NMIs that allocate and free")

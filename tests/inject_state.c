@@ -16,7 +16,9 @@
 #define PATTERN 64 /* bytes of a large block that are looked at */
 #define MAP_EVERY 64 /* checks, one looks at the whole map */
 
-struct kmem_cache *same, *other;
+struct kmem_cache *same, *other, *remote;
+bool remote_wanted;
+static void *remote_object; /* the one that state_remote has had */
 
 static void *held[MAX_HELD];
 static unsigned int nr_held;
@@ -43,22 +45,33 @@ bool hold(void *p)
 	return true;
 }
 
+/* No call into mm/: what is held is not noted down there, and a third call comes there. */
 static bool is_of(const void *p, const struct kmem_cache *s)
 {
-	return virt_to_page(p)->type == PT_SLAB && virt_to_page(p)->cpu_off == CPU_OFF(s->id);
+	const struct page *page = pfn_page(addr_pfn(p));
+
+	return page->type == PT_SLAB && page->cpu_off == CPU_OFF(s->id);
 }
 
-void *let_go(void)
+/* The last one of s, not held any longer; NULL: there is none. */
+static void *held_last_of(const struct kmem_cache *s)
 {
 	for (unsigned int i = nr_held; i--;)
-		if (is_of(held[i], same)) {
+		if (is_of(held[i], s)) {
 			void *p = held[i];
 
 			held[i] = held[--nr_held];
 			return p;
 		}
-	EXPECT(!"an object is held");
 	return NULL;
+}
+
+void *let_go(void)
+{
+	void *p = held_last_of(same);
+
+	EXPECT(p != NULL);
+	return p;
 }
 
 unsigned int held_of(const struct kmem_cache *s)
@@ -97,10 +110,12 @@ void state_tight(bool on)
 		page_flush_cpu();
 		magazine_close(same);
 		magazine_close(other);
+		magazine_close(remote);
 		return;
 	}
 	magazine_open(same);
 	magazine_open(other);
+	magazine_open(remote);
 }
 
 static void empty(struct kmem_cache *s)
@@ -128,8 +143,26 @@ void state_reset(void)
 	defer_serve();
 	empty(same);
 	empty(other);
+	empty(remote);
 	page_flush_cpu();
 	look_from_where_we_began();
+}
+
+/* Before the other states, which say what this CPU has at hand. */
+void state_remote(void)
+{
+	if (!remote_wanted)
+		return;
+	remote_object = kmem_cache_alloc(remote, GFP_NOWAIT);
+	EXPECT(hold(remote_object));
+	magazine_flush(remote, ~0UL);
+	page_flush_cpu();
+	look_from_where_we_began();
+}
+
+void *remote_let_go(void)
+{
+	return held_last_of(remote);
 }
 
 /* Into their slabs' chains. */
@@ -199,10 +232,11 @@ bool states_begin(void)
 {
 	same = kmem_cache_create("inject-same", 200, 0, 0, NULL);
 	other = kmem_cache_create("inject-other", 32, 0, 0, NULL);
-	if (!same || !other)
+	remote = kmem_cache_create("inject-remote", 48, 0, 0, NULL);
+	if (!same || !other || !remote)
 		return false;
 	/* All slabs alike, so that they can be counted. */
-	if (same->order != same->min_order || other->order != other->min_order || same->objects > MAX_IN_SLAB)
+	if (same->order != same->min_order || other->order != other->min_order || remote->order != remote->min_order || same->objects > MAX_IN_SLAB)
 		return false;
 	limit_magazines(same);
 	low = tight_low;
@@ -213,6 +247,8 @@ bool states_begin(void)
 		next_word[i] = this_cpu_ptr(page_cpu)->next_word[i];
 	state_others_have();
 	checks = 0;
+	remote_wanted = true;
+	remote_object = NULL;
 	return true;
 }
 
@@ -221,6 +257,7 @@ void states_end(void)
 	state_reset();
 	EXPECT_EQ(kmem_cache_destroy(same), 0);
 	EXPECT_EQ(kmem_cache_destroy(other), 0);
+	EXPECT_EQ(kmem_cache_destroy(remote), 0);
 }
 
 /* ---- is all there? ---- */
@@ -246,16 +283,19 @@ static u64 idle_on(u64 stack)
 /* Objects of s that are free somewhere. */
 static u64 idle_of(const struct kmem_cache *s)
 {
-	u64 n = 0, deferred = 0;
+	u64 n = 0;
 
 	for (unsigned int nid = 0; nid < num_nodes(); nid++)
 		for (unsigned int i = 0; i < 2; i++)
 			n += idle_on(s->partial[nid].stack[i]);
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
-		n += magazine_count(s, cpu);
-		deferred += defer_count(cpu);
+		bool its = remote_object && defer_holds(cpu, remote_object);
+
+		n += magazine_count(s, cpu) + (s == remote && its);
+		if (s == same) /* what else is deferred is its */
+			n += defer_count(cpu) - its;
 	}
-	return n + (s == same ? deferred : 0); /* only that cache's are deferred here */
+	return n;
 }
 
 static bool objects_add_up(const struct kmem_cache *s)
@@ -278,7 +318,8 @@ static bool map_adds_up(void)
 /* Pages that are free, or the tests' own. */
 static u64 own_pages(void)
 {
-	u64 in_slabs = (slabs_of(same) << same->order) + (slabs_of(other) << other->order);
+	u64 in_slabs = (slabs_of(same) << same->order) + (slabs_of(other) << other->order) +
+		       (slabs_of(remote) << remote->order);
 
 	return nr_free_pages() + in_slabs + held_pages();
 }
@@ -293,7 +334,7 @@ static bool anything_cached(void)
 	for (unsigned int i = 0; i < NR_PRIVATE; i++)
 		if ((u32)this_cpu_ptr(page_cpu)->private[i])
 			return true;
-	return magazine_count(same, 0) || magazine_count(other, 0);
+	return magazine_count(same, 0) || magazine_count(other, 0) || magazine_count(remote, 0);
 }
 
 const char *state_unsound(void)
@@ -305,6 +346,8 @@ const char *state_unsound(void)
 		return "objects of the same cache";
 	if (!objects_add_up(other))
 		return "objects of the other cache";
+	if (!objects_add_up(remote))
+		return "objects of the remote cache";
 	if (mm_tight && anything_cached())
 		return "something is kept while memory is tight";
 	if (own_pages() != pages_before)

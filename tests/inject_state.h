@@ -11,7 +11,7 @@
 
 #include <anyctx/slab.h>
 
-extern struct kmem_cache *same, *other;
+extern struct kmem_cache *same, *other, *remote;
 #define SAME_LIMIT 6
 
 /* Make the caches, and remember how many pages are free; false: no memory. */
@@ -31,6 +31,11 @@ void state_deferred(unsigned int n);
 void state_empty_slab(void);
 /* This CPU has private pages, single ones and larger. */
 void state_private(void);
+/* An object of a third cache is held, whose slab this CPU does nothing else with; and it
+ * is not any longer, NULL after the first time. */
+void state_remote(void);
+extern bool remote_wanted; /* from states_begin on; who has no memory for it says false */
+void *remote_let_go(void);
 /* From now on memory counts as little, or does not. */
 void state_tight(bool on);
 

@@ -8,6 +8,7 @@
  */
 #include "tests/inject_sweep.h"
 #include <arch/cpu.h>
+#include <arch/time.h>
 #include "kernel/panic.h"
 #include "mm/internal.h"
 #include "tests/inject.h"
@@ -122,6 +123,15 @@ static void nested_tight(void *unused)
 	state_tight(true);
 }
 
+/* An object whose slab this CPU has nothing else to do with. */
+static void nested_remote(void *unused)
+{
+	void *p = remote_let_go();
+
+	(void)unused;
+	kfree_nolock(p);
+}
+
 static void nested_all(void *unused)
 {
 	nested_same(unused);
@@ -136,17 +146,24 @@ const struct nested_call nested_calls[NR_NESTED] = {
 	{ "all", nested_all }, { "same cache", nested_same }, { "other cache", nested_other },
 	{ "order 0", nested_order0 }, { "order 3", nested_order3 }, { "order 9", nested_order9 },
 	{ "neighbour", nested_neighbour }, { "many", nested_many }, { "flush", nested_flush },
-	{ "memory gets tight", nested_tight },
+	{ "memory gets tight", nested_tight }, { "remote object", nested_remote },
 };
 
 /* ---- one run ---- */
 
 static u64 flags;
+static bool quiet;
+
+void points_quiet(bool on)
+{
+	quiet = on;
+}
 
 void point_begin(const struct interrupted *c)
 {
 	flags = arch_irq_save();
 	state_reset();
+	state_remote();
 	c->state();
 }
 
@@ -158,13 +175,15 @@ bool point_end(const struct interrupted *c, const char *what, u64 at)
 	char where[64];
 
 	arch_irq_restore(flags);
+	nested_failed = 0;
 	if (ok && !unsound && !failed)
 		return true;
+	if (quiet)
+		return false;
 	print_symbol(where, sizeof(where), injected_rip);
 	test_fail(__FILE__, __LINE__, "%s before instruction %lu, %s: %lu nested calls failed%s%s%s", what,
 		  at, where, failed, ok ? "" : "; the call failed", unsound ? "; wrong: " : "",
 		  unsound ? unsound : "");
-	nested_failed = 0;
 	return false;
 }
 
@@ -210,9 +229,9 @@ static bool point(const struct interrupted *c, const struct injection *x, const 
 /* The first of the nested calls, a set of all, comes at every instruction; in a long
  * call each of the others at every third, another third for the next one. On another
  * CPU all of them come at so many places, others for the next one. */
-static u64 stride_of(const struct interrupted *c, unsigned int nested, u64 n)
+static u64 stride_of(const struct interrupted *c, const struct injection *x, unsigned int nested, u64 n)
 {
-	u64 stride = inject_stride(n);
+	u64 stride = inject_stride(x, n);
 
 	if (inject_full)
 		return 1;
@@ -225,13 +244,14 @@ static u64 stride_of(const struct interrupted *c, unsigned int nested, u64 n)
 
 void sweep_with(const struct interrupted *c, const struct nested_call *calls, unsigned int nr_calls)
 {
-	struct injection x = { .fn = c->run, .in_nmi = c->in_nmi, .elsewhere = c->elsewhere };
-	u64 n, points = 0, bad = 0;
+	struct injection x = { .fn = c->run, .in_nmi = c->in_nmi, .elsewhere = c->elsewhere,
+			       .waits = c->waits };
+	u64 n, points = 0, bad = 0, begun = arch_ns();
 
 	nested_failed = nested_made = missed = 0;
 	n = trace(c, &x);
 	for (unsigned int i = 0; i < nr_calls; i++) {
-		u64 stride = stride_of(c, i, n);
+		u64 stride = stride_of(c, &x, i, n);
 
 		x.nested = calls[i].fn;
 		for (u64 at = 1 + i * stride / nr_calls; at <= n; at += stride) {
@@ -243,6 +263,8 @@ void sweep_with(const struct interrupted *c, const struct nested_call *calls, un
 	EXPECT(missed * 10 <= points);
 	test_note("%lu instructions, %lu points, %lu nested calls, %lu points failed, %lu missed", n, points,
 		  nested_made, bad, missed);
+	figures_add(c, &(struct sweep_figures){ .instructions = n, .points = points, .failed = bad,
+						.ns = arch_ns() - begun });
 }
 
 void sweep(const struct interrupted *c)
@@ -251,5 +273,6 @@ void sweep(const struct interrupted *c)
 		return;
 	REQUIRE(states_begin());
 	sweep_with(c, nested_calls, NR_NESTED);
+	sweep_deep(c, inject_deep);
 	states_end();
 }

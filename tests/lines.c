@@ -313,7 +313,7 @@ static void interrupted_everywhere(const char *name, void (*nested)(void *))
 	n = inject_trace(&x);
 	EXPECT(now.done);
 	take_back();
-	for (u64 at = 1; at <= n; at += inject_stride(n))
+	for (u64 at = 1; at <= n; at += inject_stride(&x, n))
 		interrupted_once(&x, at, &hits);
 	EXPECT(hits > 0);
 	test_note("%s, a nested call takes %s: %lu points, had at %lu", outer_names[now.outer], name, n,

@@ -104,7 +104,7 @@ static u64 each_nested_call(void)
 
 	EXPECT(words_give(now.w, now.n));
 	n = inject_trace(&injection);
-	stride = inject_stride(n);
+	stride = inject_stride(&injection, n);
 	EXPECT(now.done);
 	for (unsigned int i = 0; i < 2 * NR_NESTED; i++) {
 		now.nested = (enum nested_call)(i / 2);

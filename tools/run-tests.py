@@ -73,6 +73,16 @@ def job(name, timeout, seconds, nmi_floor=0, args="", **machine):
     return Boot("job-" + name, "job", f"seconds={seconds} {args}".strip(), timeout, machine, nmi_floor=nmi_floor)
 
 
+# The calls that allocate and free, in every state at every instruction with every nested call.
+FULL = ("test=inject.alloc*,inject.free*,inject.page*,inject.order*,inject.kmalloc*,inject.serve,inject.trim,"
+        "inject.close,inject.flush,inject.last_object,inject.table inject_full=1 inject_deep=20")
+
+
+def million():
+    """A million allocations in NMIs that interrupted the allocator, on two CPUs."""
+    return job("million", 1500, 10, args="nmi_inside=1000000", SMP=2)
+
+
 # The main job with failures injected: in refills, while everybody caches; and in all calls.
 FAIL_REFILLS = "fail_at_hand=0 failslab_ppm=20000 fail_page_ppm=200000 fail_seed=11"
 FAIL_ALL = "failslab_ppm=50000 fail_page_ppm=50000 fail_seed=12"
@@ -88,6 +98,12 @@ def replay(name, timeout, args, **machine):
     return Boot("replay-" + name, "replay", args, timeout, machine | {"REPLAY": "yes"})
 
 
+# The program that is a process, plain and watched; `make test` builds them. A process that
+# ThreadSanitizer or Valgrind watches is slow: they have fewer boots.
+HOSTED = {"plain": "build/hosted/anyctx", "asan": "build/hosted-asan-ubsan/anyctx", "tsan": "build/hosted-tsan/anyctx",
+          "valgrind": "valgrind -q --error-exitcode=9 --fair-sched=yes build/hosted-valgrind/anyctx"}
+
+
 # As many bytes as the kernel takes, CMDLINE_MAX - 1.
 LONGEST = "test=cmdline.* seconds=" + "0" * (2047 - len("test=cmdline.* seconds=1")) + "1"
 
@@ -98,6 +114,10 @@ def boots(long):
         suite("smp1", 400, SMP=1),
         suite("smp4", 400, SMP=4),
         suite("smp16", 600, SMP=16),
+        suite("inject-full", 600, FULL, SMP=1),
+        suite("pairs", 400, "test=inject.two_cpus* pair_places=24 pair_both=3", SMP=2),
+        # A clock that counts instructions: an NMI at every one of them, not at a sample.
+        suite("icount", 600, "test=entry_*,inject.nmi_*,rseq.*,words.*", SMP=1, REPLAY="yes"),
         suite("uefi-smp4", 450, SMP=4, FIRMWARE="uefi"),
         suite("64M-smp2", 400, SMP=2, MEM="64M"),
         suite("8G-smp4", 500, SMP=4, MEM="8G"),
@@ -110,6 +130,9 @@ def boots(long):
         job("fail-refills", 200, 5, args=FAIL_REFILLS, SMP=4),
         job("fail-all", 200, 5, args=FAIL_ALL, SMP=2),
         replay("smp2", 150, "seconds=1 seed={seed}", SMP=2),
+        hosted(suite, "plain", 4), hosted(suite, "asan", 2), hosted(suite, "tsan", 2),
+        suite("hosted-inject-full", 600, FULL, SMP=1, HOSTED=HOSTED["plain"]),
+        hosted(job, "plain", 4), hosted(job, "asan", 2), hosted(job, "tsan", 2),
         outcome("unknown-argument", "no_such_word=1", [FAIL], [r"no_such_word", r"\bseconds\b", r"\btest\b"]),
         outcome("no-such-test", "test=no.such", [FAIL], [r"no\.such"]),
         outcome("lockup", "lockup=1", [PANIC], [r"(?i)(lockup|locked|stuck).*CPU ?1\b|CPU ?1\b.*(lockup|locked|stuck)",
@@ -134,7 +157,13 @@ def boots(long):
         outcome("bad-qemu", "", [NO_QEMU], [r"cmpxchg16b", r"tools/setup\.sh"], QEMU="tools/fake-qemu-7.2.sh"),
     ]
     if long:
+        todo += [replace(boot, name=boot.name.replace("hosted", f"hosted-{name}"))
+                 for name, program in HOSTED.items() for boot in hosted_boots(program, True)]
         todo += [
+            suite("inject-all", 3000, "test=inject.*,-inject.two_cpus* inject_full=1 inject_deep=300", SMP=2),
+            suite("pairs-all", 7200, "test=inject.two_cpus* inject_full=1 pair_both=32", SMP=2),
+            suite("hosted-inject-all", 3000, "test=inject.*,-inject.two_cpus* inject_full=1 inject_deep=300", SMP=2,
+                  HOSTED=HOSTED["plain"]),
             suite("smp3", 400, SMP=3),
             suite("smp8", 600, SMP=8),
             suite("smp64", 1800, SMP=64, MEM="1G"),
@@ -148,6 +177,7 @@ def boots(long):
             replay("smp4", 400, "seconds=2 seed={seed}", SMP=4),
             replay("smp8-fail", 400, "seconds=2 seed={seed} failslab_ppm=9999 fail_page_ppm=99999 fail_at_hand=0", SMP=8,
                    MEM="128M"),
+            million(),
             job("smp4-long", 600, 120, SMP=4, nmi_floor=1_000_000),
             job("smp64", 600, 10, SMP=64),
             job("64M-smp4", 300, 30, SMP=4, MEM="64M"),
@@ -155,6 +185,17 @@ def boots(long):
             job("uefi-smp64", 700, 10, SMP=64, FIRMWARE="uefi"),
         ]
     return todo
+
+
+# Millions of single steps; each is two system calls, and on a virtual machine 10 us.
+STEPPING = ["printk.every_instruction", "inject.two_cpus*", "inject.last_block"]
+FAST = ",-".join(["test=*"] + STEPPING) + " inject_sample=30"
+
+
+def hosted(make, name, smp):
+    """All suites but for the slow cases, or the main job, in one of those programs."""
+    args = FAST if make == suite else 3
+    return make(f"hosted-{name}", 600, args, SMP=smp, HOSTED=HOSTED[name])
 
 
 def hosted_boots(program, long):
@@ -165,20 +206,16 @@ def hosted_boots(program, long):
     if os.environ.get("T") or os.environ.get("SMP") or extra:
         args = f"test={os.environ.get('T') or '*'} {extra}".strip()
         return [one(suite, f"given-cpus{n}", n, args) for n in os.environ.get("SMP", "4").split(",")]
-    # Millions of single steps; each is two system calls, and on a virtual machine 10 us.
-    stepping = ["printk.every_instruction", "words.interrupted", "lines.interrupted", "inject.two_cpus*",
-                "inject.last_block"]
-    fast = ",-".join(["test=*"] + stepping)
-    todo = [one(suite, f"cpus{n}", n, fast) for n in (2, 1, 4)]
-    todo.append(one(suite, "holes-nodes", 3, fast + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))
+    todo = [one(suite, f"cpus{n}", n, FAST) for n in (2, 1, 4)]
+    todo.append(one(suite, "holes-nodes", 3, FAST + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))
     if "valgrind" in program: # it does not single-step, which the job waits for
         return todo[:2]
     todo.append(one(job, "cpus4", 4, 3))
     todo.append(Boot("job-hosted-fail", "job", f"seconds=3 {FAIL_REFILLS}", 300, {"SMP": 4, "HOSTED": program}))
     if long:
-        todo.append(one(suite, "stepping", 1, "test=" + ",".join(stepping)))
-        todo.append(one(suite, "cpus16", 16, fast + " mem=1G"))
-        todo.append(one(suite, "memless", 8, fast + " nodes=4 memless=2"))
+        todo.append(one(suite, "stepping", 1, "test=" + ",".join(STEPPING)))
+        todo.append(one(suite, "cpus16", 16, FAST + " mem=1G"))
+        todo.append(one(suite, "memless", 8, FAST + " nodes=4 memless=2"))
         todo.append(one(job, "cpus2-long", 2, 60))
     return todo
 
@@ -379,6 +416,10 @@ def judge_job(boot, status, text):
     injected = re.findall(r"^failures injected, .*: (\d+) of", text, re.M)
     if ("fail_" in boot.args or "failslab_" in boot.args) and (not injected or "0" in injected):
         problems.append(f"failures injected: {injected or 'not told'}")
+    inside = re.findall(r"^NMIs that interrupted the allocator: (\d+) .* NULL, (\d+) of them while", text, re.M)
+    wanted = int((re.findall(r"nmi_inside=(\d+)", boot.args) or [1])[0])
+    if len(inside) != 1 or int(inside[0][0]) < wanted or inside[0][1] != "0":
+        problems.append(f"NMIs in the allocator, and NULLs: {inside or 'not told'}, wanted {wanted} or more, and 0")
     rows = {}
     for cpu, rest in re.findall(r"^ *cpu +(\d+) +((?:[a-z_]+ +\d+ *)+)\r?$", text, re.M):
         rows[int(cpu)] = {name: int(n) for name, n in re.findall(r"([a-z_]+) +(\d+)", rest)}

@@ -8,6 +8,7 @@
 #	tools/setup.sh model            what checking the models needs, and no more
 #	tools/setup.sh fuzz             what `make fuzz` needs besides: clang, AFL++
 #	tools/setup.sh native           what make bench-native needs
+#	tools/setup.sh valgrind         only Valgrind, for SAN=valgrind
 #
 # Where the distribution's QEMU is unfit (tools/qemu-version.sh) a newer one is
 # taken from Debian's backports of the same mirror that apt uses already. One named
@@ -24,7 +25,7 @@ check=no
 for arg in "$@"; do
 	case $arg in
 	--check) check=yes ;;
-	build | all | model | fuzz | native) scope=$arg ;;
+	build | all | model | fuzz | native | valgrind) scope=$arg ;;
 	*)
 		sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
 		exit 1 ;;
@@ -89,6 +90,10 @@ missing() {
 		missing_native
 		return 0
 	}
+	if [ "$scope" = valgrind ]; then
+		have valgrind && have_any /usr/include/valgrind/memcheck.h || echo valgrind
+		return 0
+	fi
 	have gcc || have_cross || echo gcc
 	have objcopy || have_cross || echo binutils
 	have nasm || echo nasm
@@ -99,6 +104,9 @@ missing() {
 	have_any /usr/lib/grub/x86_64-efi/moddep.lst || echo grub-efi-amd64-bin
 	have mformat || echo mtools
 	[ "$scope" = all ] || return 0
+	# The process is the host's own: its compiler (the sanitizers come with it) and C library.
+	have gcc || ! have_cross || echo gcc
+	have_any /usr/include/stdio.h || echo libc6-dev
 	have_any /usr/share/OVMF/OVMF_CODE*.fd /usr/share/ovmf/OVMF.fd || echo ovmf
 	have_qemu || echo qemu-system-x86
 }

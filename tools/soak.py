@@ -140,6 +140,12 @@ def allocations(text):
     return sums
 
 
+def inside(text):
+    """Allocations in NMIs that interrupted the allocator; NULLs of them while memory was free."""
+    found = re.findall(r"^NMIs that interrupted the allocator: (\d+) .* NULL, (\d+) of them while", text, re.M)
+    return [sum(int(f[i]) for f in found) for i in (0, 1)]
+
+
 def injected(text):
     return sum(int(n) for n in re.findall(r"^failures injected, \w+: (\d+) of", text, re.M))
 
@@ -166,6 +172,7 @@ def main():
     options = parser.parse_args()
     LOGS.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + options.hours * 3600
+    within = [0, 0]
     total, refused, passed, failed = dict.fromkeys(CONTEXTS, 0), 0, 0, 0
     seconds = max(1, min(options.run_seconds, int(options.hours * 3600 / 4)))
     print(f"soak: {options.hours:g} h, seed {options.seed}, runs of {seconds} s", flush=True)
@@ -176,14 +183,17 @@ def main():
         print(f"[{number:4}] {run.command()}", flush=True)
         status, text = start(run)
         found, counts = problems(status, text), allocations(text)
-        print(f"       {time.monotonic() - begin:.0f} s, NMI allocations {counts['nmi']}, injected {injected(text)}, "
+        print(f"       {time.monotonic() - begin:.0f} s, NMI allocations {counts['nmi']} ({inside(text)[0]} in the allocator), "
+              f"injected {injected(text)}, "
               + ("failed" if found else "passed"), flush=True)
         if found:
             report(run, found, text)
         total = {c: total[c] + counts[c] for c in CONTEXTS}
+        within = [a + b for a, b in zip(within, inside(text))]
         refused += injected(text)
         passed, failed, number = passed + (not found), failed + bool(found), number + 1
     print("allocations: " + ", ".join(f"{c} {n}" for c, n in total.items()) + f"; failures injected: {refused}")
+    print(f"allocations in NMIs that interrupted the allocator: {within[0]}, NULL while memory was free: {within[1]}")
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
 

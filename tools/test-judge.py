@@ -47,6 +47,7 @@ anyctx: boot, 2 CPUs, 505 MiB
 main job: 3 s on 2 CPUs, 1000 timer interrupts a second each, at most 126 of 505 MiB held
 cpu  0  thread 100 irq 20 nmi 30 debug 40 ticks 50 nmis 60 ipis 7
 cpu  1  thread 100 irq 20 nmi 30 debug 40 ticks 50 nmis 60 ipis 0
+NMIs that interrupted the allocator: 25 allocations (20 at an instruction of it), 1 NULL, 0 of them while memory was free
 NMIs by pit, 20 a second asked for, and by the CPUs; 12 frees deferred, 12 served
 failures while memory was free: 0
 pages at boot 129604, pages now 129604
@@ -129,6 +130,8 @@ def job_cases():
         yield f"no {name}", spoilt(JOB_LOG, f" {column}", f" {name} 0"), 0, f"cpu 0: {name} count is 0"
         yield f"{name} not there", spoilt(JOB_LOG, f" {column}", ""), 0, f"cpu 0: {name} count is not there"
     yield "too few NMIs", spoilt(JOB_LOG, "nmi 30", "nmi 29"), 0, "59 operations in NMIs"
+    yield "NULL in the allocator", spoilt(JOB_LOG, "NULL, 0 of them", "NULL, 1 of them"), 0, "NMIs in the allocator"
+    yield "none in the allocator", spoilt(JOB_LOG, "allocator: 25", "allocator: 0"), 0, "NMIs in the allocator"
     yield "a failure", spoilt(JOB_LOG, "free: 0", "free: 1"), 0, "failures while memory was free: 1"
     yield "a page lost", spoilt(JOB_LOG, "now 129604", "now 129603"), 0, "pages at boot and now"
     yield "a free not served", spoilt(JOB_LOG, "12 served", "11 served"), 0, "frees deferred and served"

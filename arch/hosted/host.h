@@ -68,6 +68,17 @@ DECLARE_PER_CPU(u64, irq_frame_stale);
 /* ---- step.c ---- */
 /* A single step has ended; true: in what is not the kernel's, which it now goes over. */
 bool step_over(ucontext_t *uc);
+/* The kernel goes on, at uc, perhaps by steps. */
+void step_go_on(const ucontext_t *uc);
+
+/* ---- hwbreak.c ---- */
+/* An int3: of the code; of a breakpoint, to be served; or one to be run into again. */
+enum host_break { HOST_BREAK_NONE, HOST_BREAK_HIT, HOST_BREAK_AGAIN };
+enum host_break host_break_hit(ucontext_t *uc);
+/* A hit has been served; uc goes on. */
+void host_break_served(ucontext_t *uc);
+/* Was that step the one that takes it over its instruction? */
+bool host_break_stepped(ucontext_t *uc);
 
 /* ---- deliver_now.c or deliver_later.c: in the handlers, and while waiting ---- */
 void deliver_irq(ucontext_t *uc);

@@ -51,7 +51,7 @@ HOSTED_CFLAGS := $(HOSTED_COMMON) $(HOSTED_SAN_KERNEL) -ffreestanding -mgeneral-
 HOSTED_ARCH_CFLAGS := $(HOSTED_COMMON) $(HOSTED_SAN_ARCH) -D_GNU_SOURCE -pthread
 # All symbols bound at the start: a handler must not run into the dynamic linker. The
 # descriptors (layout.h) and the text's bounds are where the kernel's linker.ld has them.
-HOSTED_LDFLAGS := $(HOSTED_SAN) -no-pie -pthread -Wl,-z,now -Wl,-z,noexecstack -Wl,--defsym=vmemmap=0x44000000 \
+HOSTED_LDFLAGS := $(HOSTED_SAN) -no-pie -pthread -Wl,-T,arch/hosted/mm_text.ld -Wl,-z,now -Wl,-z,noexecstack -Wl,--defsym=vmemmap=0x44000000 \
 	$(if $(COVERAGE),--coverage) -Wl,--defsym=__text_start=__executable_start -Wl,--defsym=__text_end=etext
 
 .PHONY: hosted test-hosted
@@ -74,7 +74,7 @@ $(HOSTED)/arch/hosted/%.o: arch/hosted/%.c $(HOSTED)/flags.c
 	$(Q)$(HOSTED_CC) $(HOSTED_ARCH_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
 
 # Linked twice, as the kernel is, for the names in reports.
-$(HOSTED)/pass1: $(HOSTED_OBJS) $(HOSTED)/flags.ld
+$(HOSTED)/pass1: $(HOSTED_OBJS) arch/hosted/mm_text.ld $(HOSTED)/flags.ld
 	$(call say,LD,$@)
 	$(Q)$(HOSTED_CC) $(HOSTED_LDFLAGS) -o $@ $(HOSTED_OBJS)
 

@@ -132,24 +132,3 @@ void arch_stop(void)
 	for (;;)
 		host_syscall(SYS_pause, 0, 0, 0, 0);
 }
-
-/* ---- what a process does not have ---- */
-
-int arch_hw_break_set(unsigned int slot, const void *addr, enum hw_break kind, unsigned int len)
-{
-	(void)slot;
-	(void)addr;
-	(void)kind;
-	(void)len;
-	return -ENOSYS;
-}
-
-void arch_hw_break_clear(unsigned int slot)
-{
-	(void)slot;
-}
-
-void arch_hw_break_in_nmi(bool on)
-{
-	(void)on;
-}

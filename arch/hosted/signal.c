@@ -168,15 +168,22 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 {
 	bool irqs_off = arch_irqs_disabled(), step = info->si_code == TRAP_TRACE;
 	ucontext_t *uc = context;
+	enum host_break hit;
 	struct regs r;
 
 	(void)sig;
-	if (step && step_over(uc))
+	if (step && (host_break_stepped(uc) || step_over(uc)))
+		return;
+	hit = step ? HOST_BREAK_NONE : host_break_hit(uc);
+	if (hit == HOST_BREAK_AGAIN)
 		return;
 	regs_read(&r, uc, irqs_off);
 	arch_irq_disable();
 	trap_serve(&r, step);
 	regs_write(&r, uc);
+	if (hit == HOST_BREAK_HIT)
+		host_break_served(uc);
+	step_go_on(uc);
 	sigdelset(&uc->uc_sigmask, SIG_NMI); /* see (2) above */
 	if (!irqs_off)
 		arch_irq_enable();

@@ -3,16 +3,20 @@
  * runtime. On the machine that would be one instruction, or not be there; and in a
  * runtime's locks no hook may run.
  *
- * A step that ends outside of the text has called out, and what lies on top of the
+ * A step from the text to outside of it has called out, and what lies on top of the
  * stack is where that returns to. It is made to return to step_return instead, at full
  * speed; there the trap flag is set again, and the next step ends where the call
- * returns to. Invariant: while step_return is on a CPU's stack, step_return_to of the
- * CPU is what it stands for; no second one is put there. Called by the handler of
- * traps, on that CPU.
+ * returns to. Stepping may also begin out there (a tick's hook sets the flag of what it
+ * interrupts): then the top of the stack may be anything, and it steps on, unseen, until
+ * it is back. Invariants: while step_return is on a CPU's stack, step_return_to of the
+ * CPU is what it stands for; no second one is put there. step_from_kernel is set while
+ * the instruction that is stepped over next is the kernel's, by the step before it.
+ * Called by the handler of traps, on that CPU.
  */
 #include "host.h"
 
 static __used DEFINE_PER_CPU(u64, step_return_to); /* 0: none */
+static DEFINE_PER_CPU(u64, step_from_kernel);
 
 void step_return(void);
 __asm__(".pushsection .text\n"
@@ -41,13 +45,20 @@ __attribute__((no_sanitize_address)) bool step_over(ucontext_t *uc)
 {
 	greg_t *g = uc->uc_mcontext.gregs;
 	u64 *top = (u64 *)g[REG_RSP];
+	bool called = this_cpu_read64(step_from_kernel);
 
+	this_cpu_write64(step_from_kernel, 0);
 	if (in_text((u64)g[REG_RIP]))
 		return false;
-	if (!in_text(*top) || this_cpu_read64(step_return_to))
+	if (!called || !in_text(*top) || this_cpu_read64(step_return_to))
 		return true; /* in the middle of it: step on */
 	this_cpu_write64(step_return_to, *top);
 	*top = (u64)step_return;
 	g[REG_EFL] &= ~(greg_t)RFLAGS_TF;
 	return true;
+}
+
+void step_go_on(const ucontext_t *uc)
+{
+	this_cpu_write64(step_from_kernel, !!(uc->uc_mcontext.gregs[REG_EFL] & RFLAGS_TF));
 }

@@ -90,6 +90,11 @@ int arch_hw_break_set(unsigned int slot, const void *addr, enum hw_break kind, u
 	return 0;
 }
 
+bool arch_hw_break_is_own(void)
+{
+	return true;
+}
+
 void arch_hw_break_clear(unsigned int slot)
 {
 	u64 bits;

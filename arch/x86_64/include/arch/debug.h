@@ -23,6 +23,8 @@ int arch_hw_break_set(unsigned int slot, const void *addr, enum hw_break kind, u
 void arch_hw_break_clear(unsigned int slot);
 /* Breakpoints stay on inside NMI handlers of this CPU; else they are off there. */
 void arch_hw_break_in_nmi(bool on);
+/* Do the other CPUs not run into it? Else they wait there until it is cleared. */
+bool arch_hw_break_is_own(void);
 
 /*
  * To be called in a trap hook that has neither allocated nor freed: a restartable
