@@ -4,6 +4,7 @@
  */
 #include <arch/cpu.h>
 #include <arch/irq.h>
+#include <arch/time.h>
 #include "kernel/hooks.h"
 #include "lib/string.h"
 #include "mm/internal.h"
@@ -152,6 +153,31 @@ TEST(defer, interrupts_off, "with interrupts off it waits until they are on, and
 		EXPECT(defer_holds(0, objs[nr - 1 - i]));
 	arch_irq_restore(flags);
 	EXPECT_EQ(defer_count(0), 0);
+	end();
+}
+
+#define LIMIT_NS 5000000000UL
+
+TEST(defer, each_its_own, "what one CPU defers is served there, while another that has interrupts off has some waiting")
+{
+	unsigned int last = num_online_cpus() - 1, i = 0;
+	u64 flags, start;
+
+	if (!last) {
+		test_skip("needs two CPUs");
+		return;
+	}
+	REQUIRE(begin(DEFER_MAX + 100));
+	flags = arch_irq_save();
+	while (i < nr / 2 || !defer_count(0))
+		run_in(CTX_NMI, 0, free_one, objs[i++]);
+	while (i < nr)
+		run_in(CTX_NMI, last, free_one, objs[i++]);
+	for (start = arch_ns(); defer_count(last) && arch_ns() - start < LIMIT_NS;)
+		cpu_relax();
+	EXPECT_EQ(defer_count(last), 0);
+	EXPECT(defer_count(0) > 0);
+	arch_irq_restore(flags);
 	end();
 }
 

@@ -87,6 +87,20 @@ static void one_object_second(void)
 	partial_trim(same, page_to_nid(slab));
 }
 
+/* The slab is empty: the one who wants an object, or the trim, is first. */
+static void no_object_used(void)
+{
+	void *p;
+
+	state_chain(same->objects - 1);
+	p = let_go();
+	slab = obj_slab(p);
+	state_tight(true);
+	kmem_cache_free(same, p);
+	mine = theirs = NULL;
+	asked = false;
+}
+
 static void no_object(void)
 {
 	chain_and_slab(0);
@@ -110,6 +124,14 @@ static void trim_mine(void *unused)
 static bool they_have_it(void)
 {
 	if (!asked)
+		take_theirs();
+	return hold(theirs);
+}
+
+/* So it was, but for the moment in which the empty slab's page was on its way. */
+static bool they_have_one(void)
+{
+	if (!theirs)
 		take_theirs();
 	return hold(theirs);
 }
@@ -259,6 +281,52 @@ TEST(inject, last_object, "the last object: had once, whoever takes it when, and
 	sweep_both(moving, takes);
 	moving.state = one_object_second;
 	sweep_both(moving, takes);
+	moving.state = no_object_used;
+	moving.settle = they_have_one;
+	sweep_both(moving, takes);
+	last_end();
+}
+
+/* ---- a magazine that is flushed at the end of memory ---- */
+
+#define IN_MAGAZINE 5
+
+/* Memory has become tight, and the magazine is still full. */
+static void magazine_tight(void)
+{
+	state_chain(0);
+	state_tight(true);
+	magazine_open(same);
+	for (unsigned int i = 0; i < IN_MAGAZINE; i++) {
+		void *p = let_go();
+
+		object_give(same, p, same->offset);
+		EXPECT(magazine_push(same, p));
+	}
+}
+
+static void close_mine(void *unused)
+{
+	(void)unused;
+	magazine_close(same);
+}
+
+/* All but the one that is being moved. */
+static void take_four(void *unused)
+{
+	(void)unused;
+	for (unsigned int i = 0; i + 1 < IN_MAGAZINE; i++)
+		nested_want(hold(kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE)));
+}
+
+TEST(inject, close_last, "a magazine flushed at the end of memory: all its objects but one are had at any time")
+{
+	const struct nested_call four = { "four taken", take_four };
+
+	if (!step_possible())
+		return;
+	REQUIRE(last_begin(true));
+	sweep_with(&(struct interrupted){ .state = magazine_tight, .run = close_mine }, &four, 1);
 	last_end();
 }
 

@@ -234,12 +234,22 @@ static u64 slabs_of(const struct kmem_cache *s)
 	return n;
 }
 
-static u64 idle_on(u64 stack)
+/* The chain's own length: the count in the state word may say something else. */
+static u64 chain_length(const struct kmem_cache *s, const struct page *head)
+{
+	u32 idx = ST_HEAD(head->state), n = 0;
+
+	for (; idx < s->objects && n <= s->objects; n++)
+		idx = link_get(slab_object(s, head, idx), s->offset);
+	return n;
+}
+
+static u64 idle_on(const struct kmem_cache *s, u64 stack)
 {
 	u64 n = 0, steps = 0;
 
 	for (u32 pfn = (u32)stack; pfn && steps++ < managed_pages; pfn = pfn_page(pfn)->next)
-		n += ST_FREE(pfn_page(pfn)->state);
+		n += chain_length(s, pfn_page(pfn));
 	return n;
 }
 
@@ -250,7 +260,7 @@ static u64 idle_of(const struct kmem_cache *s)
 
 	for (unsigned int nid = 0; nid < num_nodes(); nid++)
 		for (unsigned int i = 0; i < 2; i++)
-			n += idle_on(s->partial[nid].stack[i]);
+			n += idle_on(s, s->partial[nid].stack[i]);
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		n += magazine_count(s, cpu);
 		deferred += defer_count(cpu);

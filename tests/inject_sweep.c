@@ -101,15 +101,16 @@ static void nested_many(void *unused)
 }
 
 /* What an interrupt or the last resort does: all that is at hand back into the slabs,
- * also what the interrupted call has just put there. */
+ * also what the interrupted call has just put there, and an object of its slab. */
 static void nested_flush(void *unused)
 {
-	void *p = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+	void *neighbour = let_go(), *p = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
 
 	(void)unused;
 	nested_want(hold(kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE)));
 	nested_want(p);
 	kmem_cache_free_nolock(same, p);
+	kmem_cache_free_nolock(same, neighbour);
 	magazine_flush(same, ~0UL);
 	defer_serve();
 	page_flush_cpu();
@@ -207,10 +208,10 @@ static bool point(const struct interrupted *c, const struct injection *x, const 
 	return ok;
 }
 
-/* The first of the nested calls, a set of all, comes at every instruction; in a long
+/* A set of all nested calls and the flush come at every instruction; in a long
  * call each of the others at every third, another third for the next one. On another
  * CPU all of them come at so many places, others for the next one. */
-static u64 stride_of(const struct interrupted *c, unsigned int nested, u64 n)
+static u64 stride_of(const struct interrupted *c, bool often, u64 n)
 {
 	u64 stride = inject_stride(n);
 
@@ -220,7 +221,7 @@ static u64 stride_of(const struct interrupted *c, unsigned int nested, u64 n)
 		return stride * c->stride;
 	if (c->elsewhere)
 		return n / PLACES_ELSEWHERE + 1;
-	return nested && n > LONG_CALL ? 3 * stride : stride;
+	return often || n <= LONG_CALL ? stride : 3 * stride;
 }
 
 void sweep_with(const struct interrupted *c, const struct nested_call *calls, unsigned int nr_calls)
@@ -231,7 +232,7 @@ void sweep_with(const struct interrupted *c, const struct nested_call *calls, un
 	nested_failed = nested_made = missed = 0;
 	n = trace(c, &x);
 	for (unsigned int i = 0; i < nr_calls; i++) {
-		u64 stride = stride_of(c, i, n);
+		u64 stride = stride_of(c, !i || calls[i].fn == nested_flush, n);
 
 		x.nested = calls[i].fn;
 		for (u64 at = 1 + i * stride / nr_calls; at <= n; at += stride) {
