@@ -156,6 +156,31 @@ TEST(defer, interrupts_off, "with interrupts off it waits until they are on, and
 	end();
 }
 
+static void serve_here(void *unused)
+{
+	(void)unused;
+	defer_serve();
+}
+
+TEST(defer, served_anywhere, "what is served in an NMI, an interrupt or a debug exception is counted as served")
+{
+	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++) {
+		u64 flags, q = queued(0);
+
+		REQUIRE(begin(10));
+		flags = arch_irq_save();
+		for (unsigned int i = 0; i < nr; i++)
+			run_in(CTX_NMI, 0, free_one, objs[i]);
+		EXPECT_EQ(queued(0) - q, 10);
+		if (ctx != CTX_IRQ) /* that one comes when they are on */
+			run_in((enum context)ctx, 0, serve_here, NULL);
+		arch_irq_restore(flags);
+		EXPECT_EQ(defer_count(0), 0);
+		EXPECT_EQ(queued(0), served(0));
+		end();
+	}
+}
+
 #define LIMIT_NS 5000000000UL
 
 TEST(defer, each_its_own, "what one CPU defers is served there, while another that has interrupts off has some waiting")

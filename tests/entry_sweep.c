@@ -30,6 +30,7 @@ enum action { ACT_NONE, ACT_INT3 = 1, ACT_STEP = 2, ACT_FAULT = 4, ACT_ALL = 7, 
 #define ACT_SLOT 3 /* which ACT_BREAK sets */
 
 #define MSR_KERNEL_GS_BASE 0xc0000102
+#define RFLAGS_DF 0x400UL
 #define NO_GS_BASE 0xffffa00000000000UL
 
 static u8 hit[MAX_TEXT];
@@ -84,8 +85,18 @@ static void note(u64 rip)
 	hit[off] = 1;
 }
 
+/* The payload has set it; C takes it for clear. */
+static void check_direction(void)
+{
+	u64 flags;
+
+	__asm__ volatile("pushfq\n\tpopq %0" : "=r"(flags));
+	EXPECT(!(flags & RFLAGS_DF));
+}
+
 static void sweep_nmi(struct regs *r)
 {
+	check_direction();
 	nmis++;
 	note(r->rip);
 	if (!in_payload)
@@ -101,6 +112,7 @@ static bool sweep_trap(struct regs *r, u64 dr6)
 {
 	(void)r;
 	(void)dr6;
+	check_direction();
 	return true;
 }
 

@@ -116,6 +116,20 @@ static void nested_flush(void *unused)
 	page_flush_cpu();
 }
 
+/* The slab has as many free as before, the same first, but the others in another order. */
+static void nested_reorder(void *unused)
+{
+	void *p[3];
+
+	(void)unused;
+	for (unsigned int i = 0; i < 3; i++)
+		p[i] = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+	nested_want(p[0] && p[1] && p[2]);
+	kmem_cache_free_nolock(same, p[1]);
+	kmem_cache_free_nolock(same, p[2]);
+	kmem_cache_free_nolock(same, p[0]);
+}
+
 /* From now on nobody is to keep anything, the interrupted call neither. */
 static void nested_tight(void *unused)
 {
@@ -137,7 +151,7 @@ const struct nested_call nested_calls[NR_NESTED] = {
 	{ "all", nested_all }, { "same cache", nested_same }, { "other cache", nested_other },
 	{ "order 0", nested_order0 }, { "order 3", nested_order3 }, { "order 9", nested_order9 },
 	{ "neighbour", nested_neighbour }, { "many", nested_many }, { "flush", nested_flush },
-	{ "memory gets tight", nested_tight },
+	{ "other order", nested_reorder }, { "memory gets tight", nested_tight },
 };
 
 /* ---- one run ---- */

@@ -28,7 +28,7 @@ void point_begin(const struct interrupted *c);
 bool point_end(const struct interrupted *c, const char *what, u64 at);
 
 /* The nested calls: a set of all, and each alone. */
-#define NR_NESTED 10
+#define NR_NESTED 11
 struct nested_call {
 	const char *name;
 	void (*fn)(void *);

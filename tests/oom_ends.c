@@ -1,5 +1,5 @@
 /*
- * oom_ends.c - the mode of little memory ends when enough has come back, whatever the
+ * oom_ends.c - the mode of little memory begins in time, and ends when enough has come back, whatever the
  * order of the blocks.
  */
 #include "mm/internal.h"
@@ -32,6 +32,25 @@ static void give_all(struct chain *c, unsigned int order)
 		free_pages(virt_to_page(c), order);
 		c = next;
 	}
+}
+
+TEST(oom, tight_begins, "the mode of little memory begins as soon as less than its bound is free")
+{
+	struct chain *c = NULL;
+	struct page *page;
+
+	EXPECT(!mm_tight);
+	/* The count is looked at once a line. */
+	while (nr_free_pages() + LINE_PAGES > tight_low && (page = alloc_pages(GFP_NOWAIT, 5))) {
+		struct chain *first = page_address(page);
+
+		first->next = c;
+		c = first;
+	}
+	EXPECT(nr_free_pages() > 0);
+	EXPECT(mm_tight);
+	give_all(c, 5);
+	EXPECT(!mm_tight);
 }
 
 TEST(oom, tight_ends, "the mode of little memory ends by frees of blocks of one order alone")

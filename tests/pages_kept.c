@@ -46,3 +46,51 @@ TEST(pages, kept, "a CPU takes pages out of the map by the word, whichever it is
 		EXPECT(changes <= PAGES / 8);
 	}
 }
+
+/* ---- whose memory a CPU breaks up ---- */
+
+static struct page *foreign[PAGES];
+static u64 outside;
+
+static void free_foreign(void *unused)
+{
+	(void)unused;
+	for (unsigned int i = 0; i < PAGES; i++)
+		free_pages_nolock(foreign[i], 0);
+	page_flush_cpu();
+}
+
+static void look_where(void *unused)
+{
+	const struct page_cpu *pc = this_cpu_ptr(page_cpu);
+	struct page *page[PAGES];
+
+	(void)unused;
+	for (unsigned int i = 0; i < PAGES; i++) {
+		u64 line;
+
+		page[i] = alloc_pages_nolock(0, NUMA_NO_NODE, 0);
+		line = page_to_pfn(page[i]) >> LINE_SHIFT;
+		outside += line < pc->arena_first || line >= pc->arena_end;
+	}
+	for (unsigned int i = 0; i < PAGES; i++)
+		free_pages_nolock(page[i], 0);
+}
+
+TEST(pages, own_share, "a CPU that has freed pages of another's share of memory takes new ones from its own")
+{
+	unsigned int cpu = num_online_cpus() - 1;
+
+	if (!cpu || per_cpu_ptr(page_cpu, cpu)->arena_first <= per_cpu_ptr(page_cpu, 0)->arena_first) {
+		test_skip("needs two CPUs with memory of their own");
+		return;
+	}
+	outside = 0;
+	for (unsigned int i = 0; i < PAGES; i++) {
+		foreign[i] = alloc_pages(GFP_KERNEL, 0);
+		REQUIRE(foreign[i] != NULL);
+	}
+	EXPECT_EQ(smp_call_function_single(cpu, free_foreign, NULL, true), 0);
+	EXPECT_EQ(smp_call_function_single(cpu, look_where, NULL, true), 0);
+	EXPECT_EQ(outside, 0);
+}
