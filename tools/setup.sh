@@ -8,6 +8,7 @@
 #	tools/setup.sh model            what checking the models needs, and no more
 #	tools/setup.sh fuzz             what `make fuzz` needs besides: clang, AFL++
 #	tools/setup.sh native           what make bench-native needs
+#	tools/setup.sh mutants          also what `make mutants` needs
 #
 # Where the distribution's QEMU is unfit (tools/qemu-version.sh) a newer one is
 # taken from Debian's backports of the same mirror that apt uses already. One named
@@ -24,7 +25,7 @@ check=no
 for arg in "$@"; do
 	case $arg in
 	--check) check=yes ;;
-	build | all | model | fuzz | native) scope=$arg ;;
+	build | all | model | fuzz | native | mutants) scope=$arg ;;
 	*)
 		sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
 		exit 1 ;;
@@ -98,7 +99,8 @@ missing() {
 	have_any /usr/lib/grub/i386-pc/moddep.lst || echo grub-pc-bin
 	have_any /usr/lib/grub/x86_64-efi/moddep.lst || echo grub-efi-amd64-bin
 	have mformat || echo mtools
-	[ "$scope" = all ] || return 0
+	[ "$scope" != mutants ] || have patch || echo patch
+	[ "$scope" != build ] || return 0
 	have_any /usr/share/OVMF/OVMF_CODE*.fd /usr/share/ovmf/OVMF.fd || echo ovmf
 	have_qemu || echo qemu-system-x86
 }
