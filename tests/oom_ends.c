@@ -3,6 +3,7 @@
  * order of the blocks.
  */
 #include "mm/internal.h"
+#include "tests/ballast.h"
 #include "tests/test.h"
 
 struct chain {
@@ -40,6 +41,7 @@ TEST(oom, tight_begins, "the mode of little memory begins as soon as less than i
 	struct page *page;
 
 	EXPECT(!mm_tight);
+	ballast_take_most();
 	/* The count is looked at once a line. */
 	while (nr_free_pages() + LINE_PAGES > tight_low && (page = alloc_pages(GFP_NOWAIT, 5))) {
 		struct chain *first = page_address(page);
@@ -51,6 +53,7 @@ TEST(oom, tight_begins, "the mode of little memory begins as soon as less than i
 	EXPECT(mm_tight);
 	give_all(c, 5);
 	EXPECT(!mm_tight);
+	ballast_give();
 }
 
 TEST(oom, tight_ends, "the mode of little memory ends by frees of blocks of one order alone")

@@ -292,7 +292,10 @@ class Session:
         seconds = time.monotonic() - begin
         print(f"{mutant.name:34} | {mutant.number:>2} | {mutant.test:30} | {verdict:8} | {how[:150]} | {seconds:.0f} s",
               flush=True)
-        return {"name": mutant.name, "verdict": verdict, "how": how, "seconds": round(seconds)}
+        result = {"name": mutant.name, "verdict": verdict, "how": how, "seconds": round(seconds)}
+        with self.lock:
+            save(result)
+        return result
 
 
 def prepare(mutants):
@@ -304,19 +307,18 @@ def prepare(mutants):
     return tree
 
 
-def save(results):
+def save(result):
     known = {r["name"]: r for r in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
-    known |= {r["name"]: r for r in results}
+    known[result["name"]] = result
     RESULTS.write_text(json.dumps(sorted(known.values(), key=lambda r: r["name"]), indent=1) + "\n")
 
 
 def run_all(mutants, slots):
     begin = time.monotonic()
     session = Session(slots, prepare(mutants))
-    print(f"{'mutant':34} | row | test | verdict | how | time")
+    print(f"{'mutant':34} | row | test | verdict | how | time", flush=True)
     with ThreadPoolExecutor(slots) as pool:
         results = list(pool.map(session.try_one, mutants))
-    save(results)
     count = {v: sum(r["verdict"] == v for r in results) for v in ("killed", "SURVIVED", "UNTRIED")}
     for r in results:
         if r["verdict"] != "killed":
