@@ -82,6 +82,12 @@ class Mutant:
         return self.row.split()[0]
 
     @property
+    def targets(self):
+        if self.hosted:
+            return ["hosted", f"SAN={self.san}"]
+        return ["build/replay.img"] if "REPLAY" in self.settings else ["iso"]
+
+    @property
     def san(self):
         return self.settings.get("SAN", "")
 
@@ -143,7 +149,7 @@ def update_base():
 
 def build(tree, mutant):
     words = ["make", "--no-print-directory", "-j2"]
-    words += ["hosted", f"SAN={mutant.san}"] if mutant.hosted else ["iso", "build/replay.img"]
+    words += mutant.targets
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "T", "M")}
     run(words, tree, "it does not build", env)
 
@@ -302,7 +308,7 @@ def prepare(mutants):
     BASE.mkdir(parents=True, exist_ok=True)
     (WORK / "logs").mkdir(exist_ok=True)
     tree = update_base()
-    for one in {(m.hosted, m.san): m for m in mutants}.values():
+    for one in {tuple(m.targets): m for m in mutants}.values():
         build(BASE, one)
     return tree
 
