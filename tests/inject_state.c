@@ -315,6 +315,8 @@ const char *state_unsound(void)
 		return "objects of the same cache";
 	if (!objects_add_up(other))
 		return "objects of the other cache";
+	if (magazine_count(same, 0) > same->limit || magazine_count(other, 0) > other->limit)
+		return "more in a magazine than it may hold";
 	if (mm_tight && anything_cached())
 		return "something is kept while memory is tight";
 	if (own_pages() != pages_before)

@@ -97,6 +97,28 @@ TEST(smp_call, again_inside, "a CPU that is in the function of one call can be c
 	}
 }
 
+TEST(smp_call, none_if_not_all, "a call to all that cannot be made calls nobody, and leaves all others free to be called")
+{
+	unsigned int last = num_online_cpus() - 1;
+
+	if (last < 2) {
+		test_skip("needs three CPUs");
+		return;
+	}
+	clear();
+	begun = go_on = 0;
+	EXPECT_EQ(smp_call_function_single(last, hold_on, NULL, false), 0);
+	while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	EXPECT_EQ(smp_call_function_single(last, note_call, calls, false), 0);
+	EXPECT_EQ(smp_call_function(note_call, calls, false), -EAGAIN);
+	for (unsigned int cpu = 1; cpu < last; cpu++)
+		EXPECT_EQ(smp_call_function_single(cpu, note_call, calls, false), 0);
+	__atomic_store_n(&go_on, 1, __ATOMIC_RELEASE);
+	for (unsigned int cpu = 1; cpu <= last; cpu++)
+		EXPECT(wait_calls(cpu, 1));
+}
+
 TEST(smp_call, no_wait, "calls that nobody waits for all run, and -EAGAIN means not called")
 {
 	u64 done = 0, again = 0, end = arch_ns() + 50000000;
