@@ -64,7 +64,7 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso run replay million soak coverage model test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
+.PHONY: all iso run replay million soak coverage model mutants test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
 
@@ -176,6 +176,12 @@ model:
 	@tools/setup.sh model
 	$(Q)$(PYTHON) tools/model.py --only '$(or $(MODEL),*)' $(MODEL_ARGS)
 
+# Deliberate bugs, one at a time, in copies of the tree: the test named with each has to
+# fail. M= names some.
+mutants:
+	@tools/setup.sh mutants
+	$(Q)$(PYTHON) tools/mutants.py '$(or $(M),*)'
+
 # The kernel; and the process, plain and as the sanitizers named by SAN= watch it.
 test_build = $(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG) hosted
 test_build_san = $(Q)$(MAKE) --no-print-directory hosted SAN=$(1)
@@ -243,6 +249,7 @@ help:
 	'                interrupted the allocator' \
 	'make coverage   which lines of mm/ run; a table, and build/coverage/html' \
 	'make model      check the models of the lock-free protocols, all interleavings' \
+	'make mutants    deliberate bugs, each of which a test has to find; M="3*" some' \
 	'make iso        build/anyctx.iso, which BIOS and UEFI boot' \
 	'make bench      count the instructions of each operation; results in build/bench' \
 	'make bench-linux  the same operations in Linux; STORM=1: its allocator under NMIs' \

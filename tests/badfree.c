@@ -120,17 +120,25 @@ TEST(badfree, twice_other_cpu, "a free of what another CPU has freed and still k
 TEST(badfree, twice_in_slab,
      "a free of what lies in its slab's chain is reported; so it is when the slab is gone")
 {
-	void *p, *q;
+	void *p = NULL, *q, *chained[4];
 
 	REQUIRE(cache_begin(72));
-	p = kmem_cache_alloc(cache, GFP_KERNEL);
 	q = kmem_cache_alloc(cache, GFP_KERNEL);
-	REQUIRE(p != NULL && q != NULL);
-	kmem_cache_free(cache, p);
+	for (unsigned int i = 0; i < ARRAY_SIZE(chained); i++)
+		chained[i] = kmem_cache_alloc(cache, GFP_KERNEL);
+	REQUIRE(q != NULL && chained[3] != NULL);
+	for (unsigned int i = 0; i < ARRAY_SIZE(chained); i++)
+		kmem_cache_free(cache, chained[i]);
 	kmem_cache_shrink(cache);
-	EXPECT(obj_slab(p)->type == PT_SLAB);
-	expect_bad_frees(p, "double free");
-	expect_bad_cache_frees(cache, p, "double free");
+	EXPECT(obj_slab(q)->type == PT_SLAB);
+	/* Wherever in the chain: the slab has others, which have never been used. */
+	for (unsigned int i = 0; i < slab_objects(cache, obj_slab(q)->order); i++) {
+		p = slab_object(cache, obj_slab(q), i);
+		if (p == q)
+			continue;
+		expect_bad_frees(p, "double free");
+		expect_bad_cache_frees(cache, p, "double free");
+	}
 	kmem_cache_free(cache, q);
 	kmem_cache_shrink(cache);
 	EXPECT(obj_slab(p)->type == PT_NONE);

@@ -4,6 +4,7 @@
  * stay isolated, nobody is given one of them, nothing crashes, and the rest of the
  * allocator does not notice.
  */
+#include "kernel/printk.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "tests/badcall.h"
@@ -112,15 +113,16 @@ static void repair(void)
 /* Write n bytes at offset at of a free object in the middle of the chain. */
 static void corrupt(size_t at, const void *bytes, size_t n, void *(*take)(void))
 {
+	char *victim, report[40];
 	int depth;
-	char *victim;
 
 	REQUIRE(chain_begin(64));
 	victim = objs[nr / 2];
 	depth = depth_of(victim);
 	REQUIRE(depth > 0);
 	stray_write(victim + at, bytes, n);
-	expect_reports_here(take_all, (void *)take, 1, "was written to");
+	snprintf(report, sizeof(report), "slab(%lx)", (u64)victim);
+	expect_reports_here(take_all, (void *)take, 1, report);
 	EXPECT_EQ(twice, 0);
 	EXPECT(taken_from_slab <= (u64)depth);
 	repair();
@@ -158,4 +160,18 @@ TEST(badfree, chain_link, "a small number written over the link only is not take
 	reports_begin();
 	for (unsigned int i = 0; i < ARRAY_SIZE(values); i++)
 		corrupt_each_way(0, &values[i], 4);
+}
+
+TEST(badfree, chain_behind, "a link of the right form to behind the slab's last object is not followed")
+{
+	reports_begin();
+	for (u32 i = 0; i < 3; i++) {
+		u32 link;
+
+		cache = kmem_cache_create("chain", 64, 0, 0, NULL);
+		REQUIRE(cache != NULL);
+		link = (cache->objects + i) ^ free_mark;
+		EXPECT_EQ(kmem_cache_destroy(cache), 0);
+		corrupt_each_way(0, &link, 4);
+	}
 }

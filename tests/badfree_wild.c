@@ -135,9 +135,10 @@ TEST(badfree, middle_of_object,
 
 TEST(badfree, middle_by_cache, "so it is in a cache of odd size, and in what its slab has no use for")
 {
+	static const char nothing[8]; /* where an object would have its mark */
 	struct kmem_cache *s;
 	unsigned int n;
-	char *p;
+	char *p, *behind;
 
 	reports_begin();
 	s = kmem_cache_create("badfree", 72, 0, 0, NULL);
@@ -148,7 +149,9 @@ TEST(badfree, middle_by_cache, "so it is in a cache of odd size, and in what its
 	expect_bad_cache_frees(s, p + 8, "not the start of an object");
 	n = slab_objects(s, obj_slab(p)->order);
 	REQUIRE(n * s->stride < PAGE_SIZE << obj_slab(p)->order);
-	expect_bad_frees((char *)page_address(obj_slab(p)) + n * s->stride, "not the start of an object");
+	behind = (char *)page_address(obj_slab(p)) + n * s->stride;
+	stray_write(behind, nothing, sizeof(nothing));
+	expect_bad_frees(behind, "not the start of an object");
 	kmem_cache_free(s, p);
 	EXPECT_EQ(kmem_cache_destroy(s), 0);
 }

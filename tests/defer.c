@@ -4,6 +4,7 @@
  */
 #include <arch/cpu.h>
 #include <arch/irq.h>
+#include <arch/time.h>
 #include "kernel/hooks.h"
 #include "lib/string.h"
 #include "mm/internal.h"
@@ -152,6 +153,56 @@ TEST(defer, interrupts_off, "with interrupts off it waits until they are on, and
 		EXPECT(defer_holds(0, objs[nr - 1 - i]));
 	arch_irq_restore(flags);
 	EXPECT_EQ(defer_count(0), 0);
+	end();
+}
+
+static void serve_here(void *unused)
+{
+	(void)unused;
+	defer_serve();
+}
+
+TEST(defer, served_anywhere, "what is served in an NMI, an interrupt or a debug exception is counted as served")
+{
+	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++) {
+		u64 flags, q = queued(0);
+
+		REQUIRE(begin(10));
+		flags = arch_irq_save();
+		for (unsigned int i = 0; i < nr; i++)
+			run_in(CTX_NMI, 0, free_one, objs[i]);
+		EXPECT_EQ(queued(0) - q, 10);
+		if (ctx != CTX_IRQ) /* that one comes when they are on */
+			run_in((enum context)ctx, 0, serve_here, NULL);
+		arch_irq_restore(flags);
+		EXPECT_EQ(defer_count(0), 0);
+		EXPECT_EQ(queued(0), served(0));
+		end();
+	}
+}
+
+#define LIMIT_NS 5000000000UL
+
+TEST(defer, each_its_own, "what one CPU defers is served there, while another that has interrupts off has some waiting")
+{
+	unsigned int last = num_online_cpus() - 1, i = 0;
+	u64 flags, start;
+
+	if (!last) {
+		test_skip("needs two CPUs");
+		return;
+	}
+	REQUIRE(begin(DEFER_MAX + 100));
+	flags = arch_irq_save();
+	while (i < nr / 2 || !defer_count(0))
+		run_in(CTX_NMI, 0, free_one, objs[i++]);
+	while (i < nr)
+		run_in(CTX_NMI, last, free_one, objs[i++]);
+	for (start = arch_ns(); defer_count(last) && arch_ns() - start < LIMIT_NS;)
+		cpu_relax();
+	EXPECT_EQ(defer_count(last), 0);
+	EXPECT(defer_count(0) > 0);
+	arch_irq_restore(flags);
 	end();
 }
 

@@ -71,8 +71,11 @@ static const struct {
 	{ payload_watch }, { payload_fault }, { payload_spin },
 };
 
+#define DR7_FIXED 0x400UL /* reads as 1 */
+#define DR7_SLOT3 0xf00000c0UL /* an NMI may have set that breakpoint */
+
 static u64 db_stack;
-static u64 dr7;
+static u64 dr7, dr7_after, dr7_wanted;
 static u64 depth;
 
 void payload_run(enum payload p)
@@ -84,6 +87,10 @@ void payload_run(enum payload p)
 	depth = this_cpu_read64(context_depth);
 	WRITE_SYSREG(cr2, 0);
 	payloads[p].run();
+	do { /* an NMI in between changes both */
+		dr7_wanted = this_cpu_read64(entry_cpu.dr7);
+		dr7_after = READ_SYSREG(dr7) & ~DR7_FIXED;
+	} while (this_cpu_read64(entry_cpu.dr7) != dr7_wanted);
 	arch_irq_restore(flags);
 }
 
@@ -106,7 +113,8 @@ unsigned int payload_check(enum payload p)
 	n += differs(p, "rflags", payload_flags, FLAGS_PATTERN);
 	n += differs(p, "rsp", payload_rsp[1], payload_rsp[0]);
 	n += differs(p, "GS base", rdmsr(MSR_GS_BASE), percpu_offset[smp_processor_id()]);
-	n += differs(p, "DR7", READ_SYSREG(dr7), dr7);
+	n += differs(p, "DR7", READ_SYSREG(dr7) & ~DR7_SLOT3, dr7 & ~DR7_SLOT3);
+	n += differs(p, "DR7, which an NMI may have changed,", dr7_after, dr7_wanted);
 	n += differs(p, "breakpoint pause count", this_cpu_read64(entry_cpu.dr7_paused), 0);
 	n += differs(p, "top of the #DB stack", this_cpu_ptr(entry_cpu)->tss.ist[IST_DB - 1],
 		     db_stack);

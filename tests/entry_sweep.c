@@ -11,6 +11,7 @@
 #include <arch/irq.h>
 #include <arch/paging.h>
 #include "arch/x86_64/private.h"
+#include "kernel/context.h"
 #include "kernel/hooks.h"
 #include "kernel/tick.h"
 #include "lib/string.h"
@@ -25,7 +26,12 @@
 #define BEHIND_END 20    /* NMIs after the payload's end that end a sweep */
 
 /* What the NMI's hook does, each a way to disturb the interrupted entry. */
-enum action { ACT_NONE, ACT_INT3 = 1, ACT_STEP = 2, ACT_FAULT = 4, ACT_ALL = 7 };
+enum action { ACT_NONE, ACT_INT3 = 1, ACT_STEP = 2, ACT_FAULT = 4, ACT_ALL = 7, ACT_BREAK = 8 };
+#define ACT_SLOT 3 /* which ACT_BREAK sets */
+
+#define MSR_KERNEL_GS_BASE 0xc0000102
+#define RFLAGS_DF 0x400UL
+#define NO_GS_BASE 0xffffa00000000000UL
 
 static u8 hit[MAX_TEXT];
 static volatile u64 nmis, in_entry, distinct, repeated;
@@ -48,8 +54,11 @@ static void single_steps(void)
 
 static void act(void)
 {
+	static u64 nobody_touches;
 	u64 v;
 
+	if (action & ACT_BREAK)
+		EXPECT_EQ(arch_hw_break_set(ACT_SLOT, &nobody_touches, HW_BREAK_WRITE, 8), 0);
 	if (action & ACT_STEP)
 		single_steps();
 	if (action & ACT_FAULT)
@@ -58,6 +67,7 @@ static void act(void)
 		__asm__ volatile("int3");
 	if (action & ACT_STEP)
 		single_steps();
+	EXPECT_EQ(current_context(), CTX_NMI);
 }
 
 static void note(u64 rip)
@@ -75,8 +85,18 @@ static void note(u64 rip)
 	hit[off] = 1;
 }
 
+/* The payload has set it; C takes it for clear. */
+static void check_direction(void)
+{
+	u64 flags;
+
+	__asm__ volatile("pushfq\n\tpopq %0" : "=r"(flags));
+	EXPECT(!(flags & RFLAGS_DF));
+}
+
 static void sweep_nmi(struct regs *r)
 {
+	check_direction();
 	nmis++;
 	note(r->rip);
 	if (!in_payload)
@@ -92,6 +112,7 @@ static bool sweep_trap(struct regs *r, u64 dr6)
 {
 	(void)r;
 	(void)dr6;
+	check_direction();
 	return true;
 }
 
@@ -101,6 +122,8 @@ static void sweep_begin(enum action a)
 	nmis = in_entry = distinct = repeated = behind_end = last_rip = 0;
 	second_nmi = 0;
 	action = a;
+	/* What a swap would put in its place leads nowhere, not even on CPU 0. */
+	wrmsr(MSR_KERNEL_GS_BASE, NO_GS_BASE);
 	set_trap_hook(sweep_trap);
 	tick_set_hz(0); /* on all CPUs: what they do moves an exact clock on as well */
 }
@@ -111,6 +134,7 @@ static void sweep_end(void)
 	set_nmi_hook(NULL);
 	set_trap_hook(NULL);
 	hook_sync();
+	wrmsr(MSR_KERNEL_GS_BASE, 0);
 	tick_set_hz(tick_default_hz());
 }
 
@@ -125,6 +149,8 @@ static __noinline bool sweep_one(enum payload p, u32 count)
 	arch_timer_nmi_oneshot(count);
 	payload_run(p);
 	in_payload = false;
+	if (action & ACT_BREAK)
+		arch_hw_break_clear(ACT_SLOT);
 	ok = !payload_check(p);
 	arch_timer_cancel();
 	arch_irq_restore(flags);
@@ -188,7 +214,7 @@ static void sweep(enum payload p, enum action a)
 	for (unsigned int i = 0; !exact && (i < SAMPLE_RUNS || (!nmis && i < MAX_SAMPLES)); i++)
 		if (!sweep_one(p, sample_count(i)))
 			break;
-	for (unsigned int slot = 0; slot < 3; slot++)
+	for (unsigned int slot = 0; slot <= ACT_SLOT; slot++)
 		arch_hw_break_clear(slot); /* before the ticks come back: they use those stack words too */
 	sweep_end();
 	sweep_report(p, exact);
@@ -218,6 +244,13 @@ TEST(entry_sweep, breakpoint_disturbed,
      "the same, with #DBs in each NMI: they spare the #DB that has not left its stack")
 {
 	sweep(PAYLOAD_DEBUG, ACT_ALL);
+}
+
+TEST(entry_sweep, breakpoint_changed, "the same, and each NMI sets another breakpoint, which is on at the end")
+{
+	sweep(PAYLOAD_DEBUG, ACT_BREAK);
+	sweep(PAYLOAD_WATCH, ACT_BREAK);
+	sweep(PAYLOAD_SPIN, ACT_BREAK);
 }
 
 TEST(entry_sweep, watch, "NMI at every instruction around a data breakpoint, disturbed")

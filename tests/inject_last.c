@@ -62,6 +62,12 @@ static void relist(void)
 	hand_close(slot);
 }
 
+/* With the memory of an empty slab of `same`, as soon as it is given up. */
+static void take_other(void)
+{
+	theirs = kmem_cache_alloc_nolock(other, 0, NUMA_NO_NODE);
+}
+
 static void chain_and_slab(unsigned int n)
 {
 	void *p;
@@ -85,6 +91,20 @@ static void one_object_second(void)
 {
 	chain_and_slab(1);
 	partial_trim(same, page_to_nid(slab));
+}
+
+/* The slab is empty: the one who wants an object, or the trim, is first. */
+static void no_object_used(void)
+{
+	void *p;
+
+	state_chain(same->objects - 1);
+	p = let_go();
+	slab = obj_slab(p);
+	state_tight(true);
+	kmem_cache_free(same, p);
+	mine = theirs = NULL;
+	asked = false;
 }
 
 static void no_object(void)
@@ -112,6 +132,24 @@ static bool they_have_it(void)
 	if (!asked)
 		take_theirs();
 	return hold(theirs);
+}
+
+/* So it was, but for the moment in which the empty slab's page was on its way. */
+static bool they_have_one(void)
+{
+	if (!theirs)
+		take_theirs();
+	return hold(theirs);
+}
+
+/* One of them, and mine is of the cache that it was asked of. */
+static bool either_has(void)
+{
+	if (mine && virt_to_page(mine)->cpu_off != CPU_OFF(same->id))
+		return false;
+	if (mine && !hold(mine))
+		return false;
+	return theirs ? hold(theirs) : mine != NULL;
 }
 
 /* It has been given: if it was not had at once, it is to be had now. */
@@ -221,6 +259,12 @@ BOTH(give_their_block)
 BOTH(move)
 BOTH(relist)
 
+static void take_other_here(void *unused)
+{
+	(void)unused;
+	take_other();
+}
+
 static void sweep_both(struct interrupted c, const struct nested_call *calls)
 {
 	sweep_with(&c, &calls[0], 1);
@@ -232,6 +276,7 @@ static void sweep_both(struct interrupted c, const struct nested_call *calls)
 
 static const struct nested_call takes[] = { { "taken here", take_theirs_here },
 					    { "taken there", take_theirs_there } };
+static const struct nested_call others[] = { { "other cache", take_other_here } };
 static const struct nested_call block_takes[] = { { "taken here", take_their_block_here },
 						  { "taken there", take_their_block_there } };
 static const struct nested_call block_gives[] = { { "given here", give_their_block_here },
@@ -267,6 +312,13 @@ static void last_end(void)
 	states_end();
 }
 
+/* With one CPU only: an empty slab is one that others, too, may be trimming. */
+static void sweep_empty_slab(void)
+{
+	sweep_with(&(struct interrupted){ .state = no_object_used, .run = take_mine, .settle = either_has }, others, 1);
+	sweep_with(&(struct interrupted){ .state = no_object_used, .run = trim_mine, .settle = they_have_one }, takes, 1);
+}
+
 TEST(inject, last_object, "the last object: had once, whoever takes it when, and while slabs move")
 {
 	const struct interrupted take = { .state = one_object, .run = take_mine, .settle = one_has_it };
@@ -286,6 +338,51 @@ TEST(inject, last_object, "the last object: had once, whoever takes it when, and
 	sweep_both(moving, takes);
 	moving.state = one_object_second;
 	sweep_both(moving, takes);
+	if (num_online_cpus() == 1)
+		sweep_empty_slab();
+	last_end();
+}
+
+/* ---- a magazine that is flushed at the end of memory ---- */
+
+#define IN_MAGAZINE 5
+
+/* Memory has become tight, and the magazine is still full. */
+static void magazine_tight(void)
+{
+	state_chain(0);
+	state_tight(true);
+	magazine_open(same);
+	for (unsigned int i = 0; i < IN_MAGAZINE; i++) {
+		void *p = let_go();
+
+		object_give(same, p, same->offset);
+		EXPECT(magazine_push(same, p));
+	}
+}
+
+static void close_mine(void *unused)
+{
+	(void)unused;
+	magazine_close(same);
+}
+
+/* All but the one that is being moved. */
+static void take_four(void *unused)
+{
+	(void)unused;
+	for (unsigned int i = 0; i + 1 < IN_MAGAZINE; i++)
+		nested_want(hold(kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE)));
+}
+
+TEST(inject, close_last, "a magazine flushed at the end of memory: all its objects but one are had at any time")
+{
+	const struct nested_call four = { "four taken", take_four };
+
+	if (!step_possible())
+		return;
+	REQUIRE(last_begin(true));
+	sweep_with(&(struct interrupted){ .state = magazine_tight, .run = close_mine }, &four, 1);
 	last_end();
 }
 

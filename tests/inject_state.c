@@ -271,12 +271,22 @@ static u64 slabs_of(const struct kmem_cache *s)
 	return n;
 }
 
-static u64 idle_on(u64 stack)
+/* The chain's own length: the count in the state word may say something else. */
+static u64 chain_length(const struct kmem_cache *s, const struct page *head)
+{
+	u32 idx = ST_HEAD(head->state), n = 0;
+
+	for (; idx < s->objects && n <= s->objects; n++)
+		idx = link_get(slab_object(s, head, idx), s->offset);
+	return n;
+}
+
+static u64 idle_on(const struct kmem_cache *s, u64 stack)
 {
 	u64 n = 0, steps = 0;
 
 	for (u32 pfn = (u32)stack; pfn && steps++ < managed_pages; pfn = pfn_page(pfn)->next)
-		n += ST_FREE(pfn_page(pfn)->state);
+		n += chain_length(s, pfn_page(pfn));
 	return n;
 }
 
@@ -287,7 +297,7 @@ static u64 idle_of(const struct kmem_cache *s)
 
 	for (unsigned int nid = 0; nid < num_nodes(); nid++)
 		for (unsigned int i = 0; i < 2; i++)
-			n += idle_on(s->partial[nid].stack[i]);
+			n += idle_on(s, s->partial[nid].stack[i]);
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		bool its = remote_object && defer_holds(cpu, remote_object);
 
@@ -348,6 +358,8 @@ const char *state_unsound(void)
 		return "objects of the other cache";
 	if (!objects_add_up(remote))
 		return "objects of the remote cache";
+	if (magazine_count(same, 0) > same->limit || magazine_count(other, 0) > other->limit)
+		return "more in a magazine than it may hold";
 	if (mm_tight && anything_cached())
 		return "something is kept while memory is tight";
 	if (own_pages() != pages_before)

@@ -102,18 +102,33 @@ static void nested_many(void *unused)
 }
 
 /* What an interrupt or the last resort does: all that is at hand back into the slabs,
- * also what the interrupted call has just put there. */
+ * also what the interrupted call has just put there, and an object of its slab. */
 static void nested_flush(void *unused)
 {
-	void *p = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+	void *neighbour = let_go(), *p = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
 
 	(void)unused;
 	nested_want(hold(kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE)));
 	nested_want(p);
 	kmem_cache_free_nolock(same, p);
+	kmem_cache_free_nolock(same, neighbour);
 	magazine_flush(same, ~0UL);
 	defer_serve();
 	page_flush_cpu();
+}
+
+/* The slab has as many free as before, the same first, but the others in another order. */
+static void nested_reorder(void *unused)
+{
+	void *p[3];
+
+	(void)unused;
+	for (unsigned int i = 0; i < 3; i++)
+		p[i] = kmem_cache_alloc_nolock(same, 0, NUMA_NO_NODE);
+	nested_want(p[0] && p[1] && p[2]);
+	kmem_cache_free_nolock(same, p[1]);
+	kmem_cache_free_nolock(same, p[2]);
+	kmem_cache_free_nolock(same, p[0]);
 }
 
 /* From now on nobody is to keep anything, the interrupted call neither. */
@@ -146,7 +161,7 @@ const struct nested_call nested_calls[NR_NESTED] = {
 	{ "all", nested_all }, { "same cache", nested_same }, { "other cache", nested_other },
 	{ "order 0", nested_order0 }, { "order 3", nested_order3 }, { "order 9", nested_order9 },
 	{ "neighbour", nested_neighbour }, { "many", nested_many }, { "flush", nested_flush },
-	{ "memory gets tight", nested_tight }, { "remote object", nested_remote },
+	{ "other order", nested_reorder }, { "memory gets tight", nested_tight }, { "remote object", nested_remote },
 };
 
 /* ---- one run ---- */
@@ -226,10 +241,10 @@ static bool point(const struct interrupted *c, const struct injection *x, const 
 	return ok;
 }
 
-/* The first of the nested calls, a set of all, comes at every instruction; in a long
+/* A set of all nested calls and the flush come at every instruction; in a long
  * call each of the others at every third, another third for the next one. On another
  * CPU all of them come at so many places, others for the next one. */
-static u64 stride_of(const struct interrupted *c, const struct injection *x, unsigned int nested, u64 n)
+static u64 stride_of(const struct interrupted *c, const struct injection *x, bool often, u64 n)
 {
 	u64 stride = inject_stride(x, n);
 
@@ -239,7 +254,7 @@ static u64 stride_of(const struct interrupted *c, const struct injection *x, uns
 		return stride * c->stride;
 	if (c->elsewhere)
 		return n / PLACES_ELSEWHERE + 1;
-	return nested && n > LONG_CALL ? 3 * stride : stride;
+	return often || n <= LONG_CALL ? stride : 3 * stride;
 }
 
 void sweep_with(const struct interrupted *c, const struct nested_call *calls, unsigned int nr_calls)
@@ -251,7 +266,7 @@ void sweep_with(const struct interrupted *c, const struct nested_call *calls, un
 	nested_failed = nested_made = missed = 0;
 	n = trace(c, &x);
 	for (unsigned int i = 0; i < nr_calls; i++) {
-		u64 stride = stride_of(c, &x, i, n);
+		u64 stride = stride_of(c, &x, !i || calls[i].fn == nested_flush, n);
 
 		x.nested = calls[i].fn;
 		for (u64 at = 1 + i * stride / nr_calls; at <= n; at += stride) {

@@ -33,7 +33,7 @@ bool point_end(const struct interrupted *c, const char *what, u64 at);
 void points_quiet(bool quiet);
 
 /* The nested calls: a set of all, and each alone. */
-#define NR_NESTED 11
+#define NR_NESTED 12
 struct nested_call {
 	const char *name;
 	void (*fn)(void *);

@@ -200,6 +200,67 @@ TEST(irq_work, every_instruction,
 	test_note("%lu points, %lu queued", points, inner_queued + outer_queued);
 }
 
+static u64 step, queue_step;
+
+static void queue_inner_once(struct regs *r)
+{
+	(void)r;
+	if (++step == queue_step)
+		inner_queued += irq_work_queue(&inner);
+}
+
+/* At one instruction only: a work that is queued waits, and leaves the others alone. */
+TEST(irq_work, one_instruction, "queuing a work at any one instruction of queuing and serving another: both run")
+{
+	u64 points = 1, flags;
+
+	if (!step_possible())
+		return;
+	for (queue_step = 1; queue_step <= points; queue_step++) {
+		flags = arch_irq_save();
+		init_irq_work(&outer, count_run);
+		init_irq_work(&inner, count_run);
+		runs = inner_queued = outer_queued = step = 0;
+		points = step_through(queue_outer, NULL, queue_inner_once);
+		arch_irq_restore(flags);
+		EXPECT(settled(&outer));
+		EXPECT(settled(&inner));
+		EXPECT_EQ(inner_queued, 1);
+		EXPECT_EQ(runs, 2);
+	}
+	test_note("%lu points", points);
+	EXPECT(points > 40);
+}
+
+#define LONG_US 20000
+static bool ended;
+
+static void run_long(struct irq_work *w)
+{
+	(void)w;
+	__atomic_fetch_add(&runs, 1, __ATOMIC_SEQ_CST);
+	arch_udelay(LONG_US);
+	__atomic_store_n(&ended, true, __ATOMIC_RELEASE);
+}
+
+TEST(irq_work, sync_waits, "irq_work_sync returns when the function has, not when it has begun")
+{
+	static struct irq_work w;
+	unsigned int cpu = num_online_cpus() - 1;
+
+	if (!cpu) {
+		test_skip("needs two CPUs");
+		return;
+	}
+	init_irq_work(&w, run_long);
+	ended = false;
+	runs = 0;
+	EXPECT(irq_work_queue_on(&w, cpu));
+	EXPECT(wait_runs(1));
+	irq_work_sync(&w);
+	EXPECT(__atomic_load_n(&ended, __ATOMIC_ACQUIRE));
+}
+
 /* ---- a work that queues itself ---- */
 #define SELF_RUNS 20000
 

@@ -240,3 +240,17 @@ TEST(kmalloc, realloc_fails, "a krealloc that fails leaves the block as it was")
 	EXPECT(pattern_ok(p, 300));
 	kfree(p);
 }
+
+TEST(kmalloc, realloc_shrinks, "krealloc to less than half gives back what is not needed any more")
+{
+	static const size_t sizes[][2] = { { 4096, 64 }, { 8192, 1024 }, { 1UL << 20, 4096 }, { 1UL << 22, 1UL << 16 } };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
+		void *p = kmalloc(sizes[i][0], GFP_KERNEL);
+
+		REQUIRE(p != NULL);
+		p = krealloc(p, sizes[i][1], GFP_KERNEL);
+		EXPECT_EQ(ksize(p), sizes[i][1]);
+		kfree(p);
+	}
+}

@@ -4,8 +4,10 @@
  *
  * The cases own a block of order 10, and so its two lines; they use the first.
  */
+#include <arch/cpu.h>
 #include "lib/bits.h"
 #include "lib/random.h"
+#include "lib/string.h"
 #include "mm/internal.h"
 #include "mm/walk.h"
 #include "tests/inject.h"
@@ -332,4 +334,27 @@ TEST(lines, interrupted,
 		interrupted_everywhere("a page", nested_page);
 	}
 	end();
+}
+
+/* ---- the search for a hint ---- */
+
+#define HINT_LINES 256
+
+TEST(lines, hint_next, "the next hint is found from every line, wherever the others are, and none beyond the end")
+{
+	static u64 bits[HINT_LINES / 64];
+	u64 *were = hints[HINT_WORD], wrong = 0, flags = arch_irq_save();
+
+	for (u64 set = 0; set < HINT_LINES; set++) {
+		memset(bits, 0, sizeof(bits));
+		bits[set >> 6] = 1UL << (set & 63);
+		hints[HINT_WORD] = bits; /* nobody else is at work */
+		for (u64 from = 0; from <= HINT_LINES; from++) {
+			wrong += hint_next(HINT_WORD, from, HINT_LINES) != (from <= set ? set : HINT_LINES);
+			wrong += hint_next(HINT_WORD, from, set) != set;
+		}
+		hints[HINT_WORD] = were;
+	}
+	arch_irq_restore(flags);
+	EXPECT_EQ(wrong, 0);
 }

@@ -67,9 +67,9 @@ static void give_all(u64 **chain)
 	}
 }
 
-static void end_of_memory(bool interrupts_off)
+static void end_of_memory(bool interrupts_off, bool off_here)
 {
-	u64 n, left, flags;
+	u64 n, left, flags = 0;
 	u64 **chain;
 
 	if (num_online_cpus() < 2) {
@@ -80,11 +80,13 @@ static void end_of_memory(bool interrupts_off)
 	cpu_thread_run(1, hold, interrupts_off ? &go_on : NULL);
 	while (!__atomic_load_n(&holding, __ATOMIC_ACQUIRE))
 		cpu_relax();
-	flags = arch_irq_save();
+	if (off_here)
+		flags = arch_irq_save();
 	chain = take_all(&n);
 	left = nr_free_pages();
 	give_all(chain);
-	arch_irq_restore(flags);
+	if (off_here)
+		arch_irq_restore(flags);
 	__atomic_store_n(&go_on, 1, __ATOMIC_RELEASE);
 	cpu_thread_wait(1);
 	test_note("%lu pages taken, then NULL with %lu free", n, left);
@@ -93,10 +95,15 @@ static void end_of_memory(bool interrupts_off)
 
 TEST(oom_others, idle, "at the first NULL no other CPU holds a free page that could be had: interrupts on")
 {
-	end_of_memory(false);
+	end_of_memory(false, true);
 }
 
 TEST(oom_others, interrupts_off, "the same with a CPU that does not take interrupts")
 {
-	end_of_memory(true);
+	end_of_memory(true, true);
+}
+
+TEST(oom_others, not_waited_for, "a nolock call in a thread does not wait for that CPU to take interrupts")
+{
+	end_of_memory(true, false);
 }

@@ -270,3 +270,19 @@ TEST(pages, no_page_twice,
 	EXPECT_EQ(pageset_count(), 0);
 	pageset_end();
 }
+
+TEST(pages, kept_once, "the block of each order that was given back last is had by one, and not by the next again")
+{
+	for (unsigned int order = 0; order <= MAX_ORDER; order++) {
+		struct page *first = alloc_pages(GFP_KERNEL, order), *page[3];
+
+		REQUIRE(first != NULL);
+		free_pages(first, order);
+		for (unsigned int i = 0; i < ARRAY_SIZE(page); i++)
+			page[i] = alloc_pages(GFP_KERNEL, order);
+		REQUIRE(page[0] && page[1] && page[2]);
+		EXPECT(page[0] != page[1] && page[0] != page[2] && page[1] != page[2]);
+		for (unsigned int i = 0; i < ARRAY_SIZE(page); i++)
+			free_pages(page[i], order);
+	}
+}

@@ -73,6 +73,52 @@ static bool wait_calls(unsigned int cpu, u64 n)
 	return __atomic_load_n(&calls[cpu], __ATOMIC_SEQ_CST) == n;
 }
 
+static u64 begun, go_on;
+
+static void hold_on(void *unused)
+{
+	(void)unused;
+	__atomic_store_n(&begun, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&go_on, __ATOMIC_ACQUIRE))
+		cpu_relax();
+}
+
+TEST(smp_call, again_inside, "a CPU that is in the function of one call can be called again without waiting")
+{
+	for (unsigned int cpu = 1; cpu < num_online_cpus(); cpu++) {
+		clear();
+		begun = go_on = 0;
+		EXPECT_EQ(smp_call_function_single(cpu, hold_on, NULL, false), 0);
+		while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
+			cpu_relax();
+		EXPECT_EQ(smp_call_function_single(cpu, note_call, calls, false), 0);
+		__atomic_store_n(&go_on, 1, __ATOMIC_RELEASE);
+		EXPECT(wait_calls(cpu, 1));
+	}
+}
+
+TEST(smp_call, none_if_not_all, "a call to all that cannot be made calls nobody, and leaves all others free to be called")
+{
+	unsigned int last = num_online_cpus() - 1;
+
+	if (last < 2) {
+		test_skip("needs three CPUs");
+		return;
+	}
+	clear();
+	begun = go_on = 0;
+	EXPECT_EQ(smp_call_function_single(last, hold_on, NULL, false), 0);
+	while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	EXPECT_EQ(smp_call_function_single(last, note_call, calls, false), 0);
+	EXPECT_EQ(smp_call_function(note_call, calls, false), -EAGAIN);
+	for (unsigned int cpu = 1; cpu < last; cpu++)
+		EXPECT_EQ(smp_call_function_single(cpu, note_call, calls, false), 0);
+	__atomic_store_n(&go_on, 1, __ATOMIC_RELEASE);
+	for (unsigned int cpu = 1; cpu <= last; cpu++)
+		EXPECT(wait_calls(cpu, 1));
+}
+
 TEST(smp_call, no_wait, "calls that nobody waits for all run, and -EAGAIN means not called")
 {
 	u64 done = 0, again = 0, end = arch_ns() + 50000000;

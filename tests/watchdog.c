@@ -7,6 +7,7 @@
 #include <arch/time.h>
 #include "kernel/hooks.h"
 #include "kernel/nmi_source.h"
+#include "kernel/printk.h"
 #include "kernel/tick.h"
 #include "lib/string.h"
 #include "tests/test.h"
@@ -105,6 +106,19 @@ static void lock_up_until_reported(void *arg)
 	arch_irq_restore(flags);
 }
 
+#define LEAST_SAMPLES 6 /* of the time that it was locked up */
+static u64 samples_told;
+
+static bool count_samples(const char *text, size_t len)
+{
+	static const char word[] = " ms ago: tick ";
+
+	for (size_t i = 0; i + sizeof(word) - 1 <= len; i++)
+		if (!strncmp(text + i, word, sizeof(word) - 1))
+			samples_told++;
+	return false;
+}
+
 TEST(watchdog, finds_lockup,
      "a CPU that spins with interrupts off is reported by its number, and no other is")
 {
@@ -119,6 +133,8 @@ TEST(watchdog, finds_lockup,
 	watchdog_ms = 400;
 	lockup_panic = 0;
 	watchdog_last_lockup = -1;
+	samples_told = 0;
+	printk_set_tap(count_samples);
 	watchdog_pause(false);
 	start = arch_ns();
 	if (victim) {
@@ -131,8 +147,10 @@ TEST(watchdog, finds_lockup,
 	watchdog_pause(true);
 	watchdog_ms = ms;
 	lockup_panic = policy;
+	printk_set_tap(NULL);
 	EXPECT_EQ(lockups(), before + 1);
 	EXPECT_EQ(watchdog_last_lockup, victim);
+	EXPECT(samples_told >= LEAST_SAMPLES);
 	test_note("reported after %lu ms of 400", start / 1000000);
 }
 

@@ -57,7 +57,7 @@ class Boot:
     timeout: int
     machine: dict = field(default_factory=dict)  # SMP, MEM, FIRMWARE, NUMA, CPU, MACHINE, QEMU; HOSTED: a command
     statuses: tuple = (PASS,)   # outcome: the statuses that are right
-    expect: tuple = ()          # outcome: regular expressions that must be in the log
+    expect: tuple = ()          # outcome, suite: regular expressions that must be in the log
     nmi_floor: int = 0          # job: NMI operations in all
 
     @property
@@ -67,6 +67,12 @@ class Boot:
 
 def suite(name, timeout, args="test=*", **machine):
     return Boot("suite-" + name, "suite", args, timeout, machine)
+
+
+def exact(name, timeout, args):
+    """NMIs at every instruction: where a tick is one, and the tests have seen that it is."""
+    return Boot("suite-" + name, "suite", args, timeout, {"SMP": 1, "REPLAY": "yes"},
+                expect=(r"every instruction", r"\A((?!\(a sample\))[\s\S])*\Z"))
 
 
 def job(name, timeout, seconds, nmi_floor=0, args="", **machine):
@@ -122,6 +128,7 @@ def boots(long):
         suite("64M-smp2", 400, SMP=2, MEM="64M"),
         suite("8G-smp4", 500, SMP=4, MEM="8G"),
         suite("numa-smp4", 400, SMP=4, NUMA="0-2:512M 3:"),
+        exact("every-instruction", 200, "test=entry_*,inject.nmi_*"),
         job("smp1", 150, 3, SMP=1),
         job("smp2", 150, 3, SMP=2),
         job("smp4", 200, 10, SMP=4, nmi_floor=100_000),
@@ -361,6 +368,10 @@ def bad_calls_outside(lines):
     return found
 
 
+def missing(boot, text):
+    return [f"the log does not hold: {p}" for p in boot.expect if not re.search(p, text, re.M)]
+
+
 def end_problems(ktap, text):
     """The two lines at the end of a suite boot: once, and as the cases say."""
     problems = []
@@ -382,7 +393,7 @@ def judge_suite(boot, status, text):
     verdict.cases = [(name, ktap.details.get(name, [])) for name in ktap.failed]
     verdict.skips = ktap.skipped
     report = ktap.errors + end_problems(ktap, text) + bad_calls_outside(text.splitlines())
-    problems = common_problems(boot, status, text) + report
+    problems = common_problems(boot, status, text) + report + missing(boot, text)
     if not ktap.passed:
         problems.append("no case passed")
     # With failed cases, a status that says "failed" is no problem of its own.
@@ -439,10 +450,7 @@ def judge_job(boot, status, text):
 
 def judge_outcome(boot, status, text):
     verdict = Verdict()
-    problems = status_problems(boot, status, text)
-    for pattern in boot.expect:
-        if not re.search(pattern, text, re.M):
-            problems.append(f"the log does not hold: {pattern}")
+    problems = status_problems(boot, status, text) + missing(boot, text)
     verdict.problems = problems
     verdict.passed, verdict.failed = int(not problems), int(bool(problems))
     return verdict

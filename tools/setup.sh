@@ -9,6 +9,7 @@
 #	tools/setup.sh fuzz             what `make fuzz` needs besides: clang, AFL++
 #	tools/setup.sh native           what make bench-native needs
 #	tools/setup.sh valgrind         only Valgrind, for SAN=valgrind
+#	tools/setup.sh mutants          also what `make mutants` needs
 #
 # Where the distribution's QEMU is unfit (tools/qemu-version.sh) a newer one is
 # taken from Debian's backports of the same mirror that apt uses already. One named
@@ -25,7 +26,7 @@ check=no
 for arg in "$@"; do
 	case $arg in
 	--check) check=yes ;;
-	build | all | model | fuzz | native | valgrind) scope=$arg ;;
+	build | all | model | fuzz | native | valgrind | mutants) scope=$arg ;;
 	*)
 		sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
 		exit 1 ;;
@@ -103,7 +104,8 @@ missing() {
 	have_any /usr/lib/grub/i386-pc/moddep.lst || echo grub-pc-bin
 	have_any /usr/lib/grub/x86_64-efi/moddep.lst || echo grub-efi-amd64-bin
 	have mformat || echo mtools
-	[ "$scope" = all ] || return 0
+	[ "$scope" != mutants ] || have patch || echo patch
+	[ "$scope" != build ] || return 0
 	# The process is the host's own: its compiler (the sanitizers come with it) and C library.
 	have gcc || ! have_cross || echo gcc
 	have_any /usr/include/stdio.h || echo libc6-dev

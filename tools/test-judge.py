@@ -57,6 +57,8 @@ main job: passed
 REPLAY_LOG = JOB_LOG + judge.REPLAY_MARK + JOB_LOG + judge.REPLAY_MARK + JOB_LOG.replace("thread 100", "thread 101")
 
 SUITE = judge.suite("x", 1, SMP=2)
+EXACT = judge.exact("x", 1, "test=x")
+EXACT_LOG = SUITE_LOG.replace("  # 1 ms", "  # int3: 9 NMIs, every instruction\n  # fault: 9 NMIs, every instruction\n  # 1 ms")
 JOB = judge.job("x", 1, 3, nmi_floor=60, SMP=2)
 REPLAY = judge.replay("x", 1, "seconds=1 seed={seed}", SMP=2)
 GOOD_END = judge.outcome("x", "", [judge.PASS], [r"^# anyctx: result PASS"])
@@ -118,6 +120,12 @@ def failed_suite_cases():
     yield "a failed case, result PASS", spoilt(FAILED_LOG, "result FAIL", "result PASS"), judge.FAIL, "wanted one: FAIL", 2
 
 
+def exact_cases():
+    yield "every instruction", EXACT_LOG, 0, ""
+    yield "not told", SUITE_LOG, 0, "does not hold"
+    yield "one a sample", spoilt(EXACT_LOG, "9 NMIs, every instruction", "9 NMIs (a sample)"), 0, "does not hold"
+
+
 def job_cases():
     yield "complete", JOB_LOG, 0, ""
     yield "wrong status", JOB_LOG, judge.PANIC, "ended with 2"
@@ -175,6 +183,7 @@ def check(name, boot, log, status, reason, failures=None):
 def main():
     results = [check(name, SUITE, log, status, reason) for name, log, status, reason in suite_cases()]
     results += [check(name, SUITE, log, status, reason, n) for name, log, status, reason, n in failed_suite_cases()]
+    results += [check(name, EXACT, log, status, reason) for name, log, status, reason in exact_cases()]
     results += [check(name, JOB, log, status, reason) for name, log, status, reason in job_cases()]
     results += [check(name, REPLAY, log, status, reason) for name, log, status, reason in replay_cases()]
     results += [check(name, boot, log, status, reason) for name, boot, log, status, reason in outcome_cases()]
