@@ -326,10 +326,22 @@ static bool map_adds_up(void)
 }
 
 /* Pages that are free, or the tests' own. */
+/* A cache that is made has its magazines from one of kmalloc's, which may keep the slab. */
+static u64 pages_for_magazines(void)
+{
+	u64 size = arch_nr_cpus_found() * sizeof(struct magazine);
+	const struct kmem_cache *s;
+
+	if (size > KMALLOC_MAX_CACHE_SIZE)
+		return 0;
+	s = &caches[__kmalloc_class_of(size)];
+	return slabs_of(s) << s->order;
+}
+
 static u64 own_pages(void)
 {
 	u64 in_slabs = (slabs_of(same) << same->order) + (slabs_of(other) << other->order) +
-		       (slabs_of(remote) << remote->order);
+		       (slabs_of(remote) << remote->order) + pages_for_magazines();
 
 	return nr_free_pages() + in_slabs + held_pages();
 }
