@@ -32,7 +32,7 @@ static void forget_places(void)
 
 		pc->cursor = pc->line_given = 0;
 		for (unsigned int i = 0; i < NR_PRIVATE; i++)
-			pc->next_word[i] = 0;
+			pc->near[i] = pc->far[i] = (struct refill_at){ 0, 0 };
 	}
 }
 

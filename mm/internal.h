@@ -234,12 +234,16 @@ void page_free_checked(const char *call, struct page *page, unsigned int order);
 /* Pages that one CPU holds for itself, all in one word: word number << 32 | map.
  * Written by this CPU only. One for single pages, one for larger blocks. */
 #define NR_PRIVATE 2
+/* Where to look for private pages next: the word where the last were found, and the line
+ * up to which those before it were looked at. */
+struct refill_at {
+	u64 word, below;
+};
 struct page_cpu {
 	u64 private[NR_PRIVATE];
 	u64 allocated[NR_PAGE_TYPES]; /* pages taken minus pages given back, on this CPU */
 	u64 cursor;     /* the line where the last search of a large block ended */
-	u64 next_word[NR_PRIVATE]; /* where to look for private pages next, in the arena */
-	u64 far_word[NR_PRIVATE];  /* and beyond it */
+	struct refill_at near[NR_PRIVATE], far[NR_PRIVATE]; /* in the arena, and beyond it */
 	u64 line_given; /* the line that was last given back whole */
 	u64 arena_first, arena_end; /* lines searched first */
 	u64 home_node;              /* theirs */

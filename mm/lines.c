@@ -74,6 +74,7 @@ bool line_take(u64 line, bool force)
 		}
 		if (words_look_full(first, LINE_WORDS) && words_take(first, LINE_WORDS, force)) {
 			line_join(line);
+			hints_clear(line);
 			return true;
 		}
 		if (load(&line_words[line]) == l)

@@ -23,6 +23,7 @@ DEFINE_PER_CPU(struct mm_fail_counts, mm_fail_counts);
 
 #define RECLAIM_TRIES 8
 #define LOOK_TRIES 16
+#define BELOW_LINES 4
 
 /* ------------------------------------------------------- the private pages */
 
@@ -33,8 +34,8 @@ static bool word_back(u64 w, u32 map)
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
 
 	for (unsigned int i = 0; i < NR_PRIVATE; i++)
-		if (w < READ_ONCE(pc->next_word[i]) && w >= pc->arena_first * LINE_WORDS)
-			WRITE_ONCE(pc->next_word[i], w);
+		if (w < READ_ONCE(pc->near[i].word) && w >= pc->arena_first * LINE_WORDS)
+			WRITE_ONCE(pc->near[i].word, w);
 	return word_give(w, map);
 }
 
@@ -117,29 +118,53 @@ static u64 refill_from_whole(u64 line, u64 end, unsigned int order, u64 *next)
 }
 
 /*
- * From lines [first, end): on from where the last one was found; else a whole line;
- * else from below. Pages that this CPU freed there have led it back already
- * (word_back), so that what is left below is mostly what others have freed.
+ * From lines below, where others may have freed, at most so many at a time, the next ones
+ * next time: most of them may have nothing of this order for long.
  */
-static u64 refill_in(u64 first, u64 end, unsigned int order, u64 *next)
+static u64 refill_from_below(u64 first, u64 end, unsigned int order, struct refill_at *at)
 {
-	u64 w = READ_ONCE(*next), pfn = refill_from(w, end, order, next);
+	u64 line = READ_ONCE(at->below), pfn = NO_PFN;
+
+	if (line < first || line >= end)
+		line = first;
+	for (unsigned int i = 0; i < BELOW_LINES && pfn == NO_PFN; i++) {
+		line = hint_next(HINT_ANY, line, end);
+		if (line == end)
+			break;
+		pfn = refill_from(line * LINE_WORDS, line + 1, order, &at->word);
+		line += pfn == NO_PFN;
+	}
+	WRITE_ONCE(at->below, line);
+	return pfn;
+}
+
+/*
+ * From lines [first, end): on from where the last one was found; then from below, so
+ * that what is passed from CPU to CPU does not eat its way through all memory; then a
+ * whole line; at last whatever there is.
+ */
+static u64 refill_in(u64 first, u64 end, unsigned int order, struct refill_at *at)
+{
+	u64 w = READ_ONCE(at->word), upto = w / LINE_WORDS + 1 < end ? w / LINE_WORDS + 1 : end;
+	u64 pfn = refill_from(w, end, order, &at->word);
 
 	if (pfn == NO_PFN)
-		pfn = refill_from_whole(first, end, order, next);
-	return pfn != NO_PFN ? pfn : refill_from(first * LINE_WORDS, w / LINE_WORDS + 1 < end ? w / LINE_WORDS + 1 : end, order, next);
+		pfn = refill_from_below(first, upto, order, at);
+	if (pfn == NO_PFN)
+		pfn = refill_from_whole(first, end, order, &at->word);
+	return pfn != NO_PFN ? pfn : refill_from(first * LINE_WORDS, upto, order, &at->word);
 }
 
 /* From the CPU's own arena; when that is used up, from all of its node. */
 static u64 private_refill(unsigned int order)
 {
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
-	u64 pfn = refill_in(pc->arena_first, pc->arena_end, order, &pc->next_word[order != 0]);
+	u64 pfn = refill_in(pc->arena_first, pc->arena_end, order, &pc->near[order != 0]);
 
 	if (pfn != NO_PFN)
 		return pfn;
 	tight_check();
-	return mm_tight ? NO_PFN : refill_in(0, nr_lines, order, &pc->far_word[order != 0]);
+	return mm_tight ? NO_PFN : refill_in(0, nr_lines, order, &pc->far[order != 0]);
 }
 
 u64 page_flush_cpu(void)
@@ -379,7 +404,7 @@ void page_alloc_init(void)
 			pc->arena_end = pc->arena_first + 1; /* more CPUs than lines: they share */
 		pc->cursor = pc->arena_first;
 		for (unsigned int k = 0; k < NR_PRIVATE; k++)
-			pc->next_word[k] = pc->far_word[k] = pc->arena_first * LINE_WORDS;
+			pc->near[k].word = pc->far[k].word = pc->arena_first * LINE_WORDS;
 		pc->home_node = (u64)nid;
 	}
 }

@@ -23,7 +23,8 @@ static void *remote_object; /* the one that state_remote has had */
 static void *held[MAX_HELD];
 static unsigned int nr_held;
 static u64 pages_before, low, high, checks;
-static u64 cursor, next_word[NR_PRIVATE]; /* where this CPU looks for pages */
+static u64 cursor; /* where this CPU looks for pages */
+static struct refill_at near[NR_PRIVATE];
 
 /* ---- what is held ---- */
 
@@ -133,7 +134,7 @@ static void look_from_where_we_began(void)
 
 	WRITE_ONCE(pc->cursor, cursor);
 	for (unsigned int i = 0; i < NR_PRIVATE; i++)
-		WRITE_ONCE(pc->next_word[i], next_word[i]);
+		pc->near[i] = near[i];
 }
 
 void state_reset(void)
@@ -244,7 +245,7 @@ bool states_begin(void)
 	page_flush_cpu();
 	cursor = this_cpu_ptr(page_cpu)->cursor;
 	for (unsigned int i = 0; i < NR_PRIVATE; i++)
-		next_word[i] = this_cpu_ptr(page_cpu)->next_word[i];
+		near[i] = this_cpu_ptr(page_cpu)->near[i];
 	state_others_have();
 	checks = 0;
 	remote_wanted = true;
