@@ -116,8 +116,6 @@ def boots(long):
         suite("smp16", 600, SMP=16),
         suite("inject-full", 600, FULL, SMP=1),
         suite("pairs", 400, "test=inject.two_cpus* pair_places=24 pair_both=3", SMP=2),
-        # A clock that counts instructions: an NMI at every one of them, not at a sample.
-        suite("icount", 600, "test=entry_*,inject.nmi_*,rseq.*,words.*", SMP=1, REPLAY="yes"),
         suite("uefi-smp4", 450, SMP=4, FIRMWARE="uefi"),
         suite("64M-smp2", 400, SMP=2, MEM="64M"),
         suite("8G-smp4", 500, SMP=4, MEM="8G"),
