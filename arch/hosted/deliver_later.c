@@ -26,6 +26,12 @@ void deliver_nmi(ucontext_t *uc)
 	this_cpu_write64(nmi_waits, 1);
 }
 
+/* Not the function that all basic blocks call, also those that set a breakpoint. */
+bool deliver_breakpoints(void)
+{
+	return false;
+}
+
 bool deliver_waits(void)
 {
 	return this_cpu_read64(irq_pending) || this_cpu_read64(nmi_waits);

@@ -43,6 +43,11 @@ void irq_replay(void)
 	host_kill(smp_processor_id(), SIG_IRQ);
 }
 
+bool deliver_breakpoints(void)
+{
+	return true;
+}
+
 bool deliver_waits(void)
 {
 	return this_cpu_read64(irq_pending);

@@ -85,6 +85,8 @@ void deliver_irq(ucontext_t *uc);
 void deliver_nmi(ucontext_t *uc);
 /* Is there something that no signal will come for? With signals blocked. */
 bool deliver_waits(void);
+/* May any instruction be a breakpoint? */
+bool deliver_breakpoints(void);
 
 /* ---- irq.c: into the kernel, with irq_off set ---- */
 void irq_serve(struct regs *r);

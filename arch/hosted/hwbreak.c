@@ -37,7 +37,7 @@ int arch_hw_break_set(unsigned int slot, const void *addr, enum hw_break kind, u
 	u64 page = (u64)addr & PAGE_MASK;
 
 	(void)len;
-	if (slot || kind != HW_BREAK_EXEC)
+	if (slot || kind != HW_BREAK_EXEC || !deliver_breakpoints())
 		return -ENOSYS;
 	if (host_syscall(SYS_mprotect, page, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, 0))
 		return -ENOSYS;
