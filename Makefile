@@ -138,6 +138,9 @@ $(REPLAY_IMG): $(ISO) iso/replay.cfg
 		memdisk tar multiboot2 normal configfile boot
 	$(Q)cat $(GRUB_PC)/lnxboot.img $(BUILD)/replay.core > $@
 
+# All CPUs build, where make was not told how many.
+JOBS := $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # ---- run. `run` and `test` install what is missing, then build in a second make
 # that sees the new tools.
 export SMP MEM ARGS FIRMWARE NUMA EXTRA TIMEOUT MACHINE CPU T
@@ -145,29 +148,29 @@ setup:
 	@tools/setup.sh
 
 run: setup
-	$(Q)$(MAKE) --no-print-directory iso
+	$(Q)$(MAKE) $(JOBS) --no-print-directory iso
 	$(Q)tools/qemu.sh
 
 # The job with this seed, or the tests named by T: prints the same each time.
 SEED ?= 1
 replay: setup
-	$(Q)$(MAKE) --no-print-directory $(REPLAY_IMG)
+	$(Q)$(MAKE) $(JOBS) --no-print-directory $(REPLAY_IMG)
 	$(Q)REPLAY=yes ARGS="$(if $(T),test=$(T),seconds=1 seed=$(SEED)) $(ARGS)" tools/qemu.sh
 
 # Which lines of mm/ run, in the kernel and as a process together.
 coverage: setup
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=yes iso hosted
+	$(Q)$(MAKE) $(JOBS) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=yes iso hosted
 	$(Q)GCOV='$(CROSS)gcov' $(PYTHON) tools/coverage.py --build $(BUILD)/coverage
 
 # A million allocations in NMIs that have interrupted the allocator: none may be refused.
 million: setup
-	$(Q)$(MAKE) --no-print-directory iso
+	$(Q)$(MAKE) $(JOBS) --no-print-directory iso
 	$(Q)SMP=$(or $(SMP),2) ARGS="nmi_inside=1000000 $(ARGS)" TIMEOUT=$(or $(TIMEOUT),1500) tools/qemu.sh
 
 # HOURS of the job on machines by chance, with failures injected; SOAK_ARGS: tools/soak.py.
 HOURS ?= 1
 soak: setup
-	$(Q)$(MAKE) --no-print-directory $(ISO) $(REPLAY_IMG) hosted
+	$(Q)$(MAKE) $(JOBS) --no-print-directory $(ISO) $(REPLAY_IMG) hosted
 	$(Q)$(PYTHON) tools/soak.py --hours $(HOURS) $(SOAK_ARGS)
 
 # The models of mm/ and irq_work, exhaustively, and their deliberate bugs. MODEL= names
@@ -183,15 +186,15 @@ mutants:
 	$(Q)$(PYTHON) tools/mutants.py '$(or $(M),*)'
 
 # The kernel; and the process, plain and as the sanitizers named by SAN= watch it.
-test_build = $(Q)$(MAKE) --no-print-directory iso $(REPLAY_IMG) hosted
-test_build_san = $(Q)$(MAKE) --no-print-directory hosted SAN=$(1)
+test_build = $(Q)$(MAKE) $(JOBS) --no-print-directory iso $(REPLAY_IMG) hosted
+test_build_san = $(Q)$(MAKE) $(JOBS) --no-print-directory hosted SAN=$(1)
 
 test: setup
 	$(test_build)
 	$(call test_build_san,address$(comma)undefined)
 	$(call test_build_san,thread)
 	$(Q)$(PYTHON) tools/test-judge.py
-	$(Q)$(if $(T),,$(MAKE) --no-print-directory fuzz-corpus)
+	$(Q)$(if $(T),,$(MAKE) $(JOBS) --no-print-directory fuzz-corpus)
 	$(Q)$(PYTHON) tools/run-tests.py
 
 test-long: setup
@@ -201,12 +204,12 @@ test-long: setup
 	$(call test_build_san,thread)
 	$(call test_build_san,valgrind)
 	$(Q)$(PYTHON) tools/test-judge.py
-	$(Q)$(if $(T),,$(MAKE) --no-print-directory fuzz-corpus)
+	$(Q)$(if $(T),,$(MAKE) $(JOBS) --no-print-directory fuzz-corpus)
 	$(Q)$(PYTHON) tools/run-tests.py --long
 
 # Instructions an operation, exact; BENCH= names the boots, OUT= the result.
 bench: setup
-	$(Q)$(MAKE) --no-print-directory $(REPLAY_IMG)
+	$(Q)$(MAKE) $(JOBS) --no-print-directory $(REPLAY_IMG)
 	$(Q)$(PYTHON) tools/bench.py run --only '$(or $(BENCH),*)' --out '$(or $(OUT),latest.json)'
 
 # The same operations in Debian's kernels; STORM=1: NMIs from a second CPU; KERNEL= names versions.
@@ -226,7 +229,7 @@ include fuzz/fuzz.mk
 include bench/native/native.mk
 bench-native:
 	$(Q)tools/setup.sh native
-	$(Q)$(MAKE) --no-print-directory native
+	$(Q)$(MAKE) $(JOBS) --no-print-directory native
 	$(Q)$(PYTHON) tools/bench-native.py --rounds $(or $(ROUNDS),7) $(if $(BENCH),--only '$(BENCH)') --out '$(or $(OUT),native.json)'
 
 

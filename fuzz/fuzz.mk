@@ -61,7 +61,7 @@ FUZZ_CFLAGS_alloc_own := -Iarch/hosted/sanitize/address -Iarch/hosted/include -I
 FUZZ_CFLAGS_alloc := $(FUZZ_CFLAGS_alloc_own) -Dsnprintf=kernel_snprintf -Dvsnprintf=kernel_vsnprintf
 fuzz_kind = $(if $(filter alloc,$(1)),alloc,parser)
 FUZZ_LDFLAGS := $(FUZZ_WATCH) -no-pie -pthread -Wl,-z,now -Wl,-z,noexecstack
-FUZZ_LDFLAGS_alloc := -Wl,--defsym=vmemmap=0x44000000
+FUZZ_LDFLAGS_alloc := -Wl,--defsym=vmemmap=0x44000000 -Wl,-T,arch/hosted/mm_text.ld
 
 # ---- rules: $(1) the engine, $(2) the target. The kernel's code is linked between the
 # target's first and last file.
