@@ -17,7 +17,7 @@
 #define BATCH 64 /* of one NMI */
 static const u32 sizes[] = { 64, 200, 1000 };
 
-#define MOST_MAIL (16 * BATCH) /* more of each size than a magazine holds */
+#define MOST_MAIL (32 * BATCH) /* more of each size than a magazine holds */
 
 static DEFINE_PER_CPU(struct llist_head, mailbox);
 static DEFINE_PER_CPU(u64, mail); /* how many in it, about */
