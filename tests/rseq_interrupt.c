@@ -76,6 +76,20 @@ static void fill(void)
 		kmem_cache_free(cache, p[i]);
 }
 
+/* The shortest of some: the first one's way is longer, and a timer's may come in between. */
+static u64 steps_of_take(void)
+{
+	u64 least = ~0UL;
+
+	for (unsigned int i = 0; i < 5; i++) {
+		u64 n = interrupted(take, take_there, 0);
+
+		kmem_cache_free(cache, ours);
+		least = n < least ? n : least;
+	}
+	return least;
+}
+
 TEST(rseq, by_interrupt, "an interrupt at every instruction of taking and giving: no object has two owners or is lost")
 {
 	u64 n, same = 0;
@@ -86,8 +100,7 @@ TEST(rseq, by_interrupt, "an interrupt at every instruction of taking and giving
 	REQUIRE(cache != NULL);
 	fill();
 	taken = 0;
-	n = interrupted(take, take_there, 0);
-	kmem_cache_free(cache, ours);
+	n = steps_of_take();
 	for (u64 at = 1; at < n; at++) {
 		theirs = NULL;
 		interrupted(take, take_there, at);

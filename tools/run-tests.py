@@ -199,7 +199,7 @@ STEPPING = ["printk.every_instruction", "inject.two_cpus*", "inject.last_block"]
 def fast(program):
     """All suites but for those. What ThreadSanitizer's runtime does between two steps is not the same each time, so
     no schedule repeats to the instruction there."""
-    left_out = STEPPING + ["inject.replay"] * ("tsan" in program)
+    left_out = STEPPING + ["inject.replay", "irq_work.one_instruction"] * ("tsan" in program)
     return ",-".join(["test=*"] + left_out) + " inject_sample=30"
 
 

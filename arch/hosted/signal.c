@@ -146,15 +146,21 @@ void on_irq(int sig, siginfo_t *info, void *context)
 	deliver_irq(context);
 }
 
-void irq_frame_fix(ucontext_t *uc);
-void irq_frame_fix(ucontext_t *uc)
+/* A sequence that was interrupted there starts again. */
+static void sequence_fix(ucontext_t *uc)
 {
 	struct regs r;
 
-	this_cpu_write64(irq_frame_stale, 0);
 	regs_read(&r, uc, arch_irqs_disabled());
 	rseq_fixup(&r);
 	regs_write(&r, uc);
+}
+
+void irq_frame_fix(ucontext_t *uc);
+void irq_frame_fix(ucontext_t *uc)
+{
+	this_cpu_write64(irq_frame_stale, 0);
+	sequence_fix(uc);
 }
 
 static void on_nmi(int sig, siginfo_t *info, void *context)
@@ -166,7 +172,7 @@ static void on_nmi(int sig, siginfo_t *info, void *context)
 
 static void on_trap(int sig, siginfo_t *info, void *context)
 {
-	bool irqs_off = arch_irqs_disabled(), step = info->si_code == TRAP_TRACE;
+	bool irqs_off = arch_irqs_disabled(), step = info->si_code == TRAP_TRACE, waits;
 	ucontext_t *uc = context;
 	enum host_break hit;
 	struct regs r;
@@ -185,8 +191,12 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 		host_break_served(uc);
 	step_go_on(uc);
 	sigdelset(&uc->uc_sigmask, SIG_NMI); /* see (2) above */
-	if (!irqs_off)
-		arch_irq_enable();
+	if (irqs_off)
+		return;
+	waits = deliver_waits();
+	arch_irq_enable();
+	if (waits) /* deliver_later.c has served it in here, on top of what was interrupted */
+		sequence_fix(uc);
 }
 
 static bool fixup(ucontext_t *uc)
