@@ -43,6 +43,27 @@ TEST(smp_call, others, "smp_call_function runs once on every other CPU before it
 	}
 }
 
+#define LONG_NS 20000000UL
+
+/* So long that whoever does not wait for its end is back before. */
+static void note_call_late(void *info)
+{
+	u64 end = arch_ns() + LONG_NS;
+
+	while (arch_ns() < end)
+		cpu_relax();
+	note_call(info);
+}
+
+TEST(smp_call, waits_for_the_end, "a call that is waited for is over when the function has returned, not before")
+{
+	clear();
+	for (u64 i = 1; i <= 5; i++) {
+		EXPECT_EQ(smp_call_function(note_call_late, calls, true), 0);
+		expect_calls(1, i);
+	}
+}
+
 TEST(smp_call, all, "on_each_cpu runs on every CPU with this one")
 {
 	clear();
