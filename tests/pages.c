@@ -9,6 +9,7 @@
 #include "mm/internal.h"
 #include "tests/badcall.h"
 #include "tests/pageset.h"
+#include "tests/step.h"
 #include "tests/test.h"
 
 /* ---- one block ---- */
@@ -135,6 +136,50 @@ TEST(pages, references_shared, "references taken and dropped on all CPUs at once
 	on_each_cpu_thread(get_and_put, page);
 	EXPECT_EQ(page_ref_count(page), 0);
 	EXPECT_EQ(nr_free_pages(), before);
+}
+
+static struct page *shared;
+static u64 step, take_at;
+
+static void put_shared(void *unused)
+{
+	(void)unused;
+	put_page(shared);
+}
+
+static void get_at_step(struct regs *r)
+{
+	(void)r;
+	if (++step == take_at)
+		get_page(shared);
+}
+
+TEST(pages, references_interrupted, "a reference that is taken at any instruction of dropping another is not lost")
+{
+	u64 n;
+
+	if (!step_possible())
+		return;
+	shared = alloc_pages(GFP_KERNEL, 1);
+	REQUIRE(shared != NULL);
+	get_page(shared);
+	get_page(shared);
+	get_page(shared);
+	step = take_at = 0;
+	n = step_through(put_shared, NULL, get_at_step); /* there are 3 now */
+	for (take_at = 1; take_at <= n; take_at++) {
+		step = 0;
+		step_through(put_shared, NULL, get_at_step);
+		if (step < take_at)
+			get_page(shared); /* the call was shorter */
+		EXPECT_EQ(page_ref_count(shared), 3);
+		if (page_ref_count(shared) != 3)
+			break;
+	}
+	test_note("%lu instructions", n);
+	while (page_ref_count(shared) > 1)
+		put_page(shared);
+	free_pages(shared, 1);
 }
 
 /* ---- frozen ---- */
