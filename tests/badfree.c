@@ -197,6 +197,32 @@ TEST(badfree, twice_deferred, "a free of what waits on the deferral stack is rep
 	cache_end();
 }
 
+static void constructor(void *obj)
+{
+	memset(obj, 0, 64);
+}
+
+/* Else each of its frees would take the closer look, and a second hand-out go unseen. */
+TEST(badfree, mark_gone, "an object in use has no mark, from whatever place and by whichever call it came")
+{
+	struct kmem_cache *made = kmem_cache_create("made", 64, 0, 0, constructor);
+	void *p;
+
+	REQUIRE(made != NULL);
+	for (unsigned int i = 0; i < 3; i++) { /* of a new slab, of the magazine */
+		p = kmem_cache_alloc(made, GFP_KERNEL);
+		EXPECT(p && mark_get(p, made->offset) != free_mark);
+		kmem_cache_free(made, p);
+		p = kmalloc_nolock(64, 0, NUMA_NO_NODE);
+		EXPECT(p && mark_get(p, 0) != free_mark);
+		kfree_nolock(p);
+		p = kmalloc_nolock(64, 0, 0); /* of a slab's chain */
+		EXPECT(p && mark_get(p, 0) != free_mark);
+		kfree_nolock(p);
+	}
+	EXPECT_EQ(kmem_cache_destroy(made), 0);
+}
+
 TEST(badfree, mark_written, "an object whose user wrote the mark of a free one into it is freed all the same")
 {
 	for (unsigned int i = 1; i < ARRAY_SIZE(sizes); i++) {
