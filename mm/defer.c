@@ -80,13 +80,17 @@ u64 defer_count(unsigned int cpu)
 	return (u64)(top - floor);
 }
 
+void *defer_peek(unsigned int cpu, u64 i)
+{
+	return READ_ONCE(per_cpu_ptr(defer_stack, cpu)->slot[1 + i]);
+}
+
 bool defer_holds(unsigned int cpu, const void *obj)
 {
-	void **slot = &per_cpu_ptr(defer_stack, cpu)->slot[1];
 	u64 n = defer_count(cpu);
 
 	for (u64 i = 0; i < n; i++)
-		if (READ_ONCE(slot[i]) == obj)
+		if (defer_peek(cpu, i) == obj)
 			return true;
 	return false;
 }

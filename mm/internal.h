@@ -517,6 +517,8 @@ bool defer_free(void *obj);
 u64 defer_serve(void);
 bool defer_holds(unsigned int cpu, const void *obj);
 u64 defer_count(unsigned int cpu);
+/* The i-th of those, i < defer_count. Racy from elsewhere. */
+void *defer_peek(unsigned int cpu, u64 i);
 /* Ask for this CPU's deferred work and trimming to be done soon. Any context. */
 void defer_kick(void);
 /* The same on every CPU. */

@@ -302,11 +302,9 @@ static u64 idle_of(const struct kmem_cache *s)
 		for (unsigned int i = 0; i < 2; i++)
 			n += idle_on(s, s->partial[nid].stack[i]);
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
-		bool its = remote_object && defer_holds(cpu, remote_object);
-
-		n += magazine_count(s, cpu) + (s == remote && its);
-		if (s == same) /* what else is deferred is its */
-			n += defer_count(cpu) - its;
+		n += magazine_count(s, cpu);
+		for (u64 i = 0; i < defer_count(cpu); i++)
+			n += pfn_page(addr_pfn(defer_peek(cpu, i)))->cpu_off == CPU_OFF(s->id);
 	}
 	return n;
 }
