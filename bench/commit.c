@@ -82,21 +82,26 @@ static __noinline void chain_free(void *p)
 	} while (unlikely(!chain_commit(off, head, transaction, p)));
 }
 
-static u64 chain_pairs(size_t size)
+static __always_inline void *get(bool chain, size_t size)
 {
-	u64 t = arch_rdtsc();
-
-	for (u64 i = 0; i < ROUNDS; i++)
-		chain_free(chain_alloc(size, 0, NUMA_NO_NODE));
-	return arch_rdtsc() - t;
+	return chain ? chain_alloc(size, 0, NUMA_NO_NODE) : kmalloc_nolock(size, 0, NUMA_NO_NODE);
 }
 
-static u64 rseq_pairs(size_t size)
+static __always_inline void put(bool chain, void *p)
+{
+	if (chain)
+		chain_free(p);
+	else
+		kfree_nolock(p);
+}
+
+/* chain is a constant where it is called: the loop has one of the two calls in it. */
+static __always_inline u64 pairs(bool chain, size_t size)
 {
 	u64 t = arch_rdtsc();
 
 	for (u64 i = 0; i < ROUNDS; i++)
-		kfree_nolock(kmalloc_nolock(size, 0, NUMA_NO_NODE));
+		put(chain, get(chain, size));
 	return arch_rdtsc() - t;
 }
 
@@ -110,25 +115,14 @@ static u64 empty(void)
 }
 
 /* 256 allocated and then freed: what each takes, in the shape that is not a pair. */
-static u64 chain_row(size_t size)
+static __always_inline u64 row(bool chain, size_t size)
 {
 	u64 t = arch_rdtsc();
 
 	for (u64 i = 0; i < ROW; i++)
-		bench_slot[i] = chain_alloc(size, 0, NUMA_NO_NODE);
+		bench_slot[i] = get(chain, size);
 	for (u64 i = 0; i < ROW; i++)
-		chain_free(bench_slot[i]);
-	return arch_rdtsc() - t;
-}
-
-static u64 rseq_row(size_t size)
-{
-	u64 t = arch_rdtsc();
-
-	for (u64 i = 0; i < ROW; i++)
-		bench_slot[i] = kmalloc_nolock(size, 0, NUMA_NO_NODE);
-	for (u64 i = 0; i < ROW; i++)
-		kfree_nolock(bench_slot[i]);
+		put(chain, bench_slot[i]);
 	return arch_rdtsc() - t;
 }
 
@@ -157,11 +151,11 @@ static void one_size(size_t size)
 	u64 none = empty();
 
 	stock(size);
-	rseq_row(size);
-	bench_put_size("restartable sequence, pair", size, (rseq_pairs(size) - none) * BENCH_ONE / ROUNDS);
-	bench_put_size("cmpxchg16b, pair", size, (chain_pairs(size) - none) * BENCH_ONE / ROUNDS);
-	bench_put_size("restartable sequence, 256 in a row, pair", size, rseq_row(size) * BENCH_ONE / ROW);
-	bench_put_size("cmpxchg16b, 256 in a row, pair", size, chain_row(size) * BENCH_ONE / ROW);
+	row(false, size);
+	bench_put_size("restartable sequence, pair", size, (pairs(false, size) - none) * BENCH_ONE / ROUNDS);
+	bench_put_size("cmpxchg16b, pair", size, (pairs(true, size) - none) * BENCH_ONE / ROUNDS);
+	bench_put_size("restartable sequence, 256 in a row, pair", size, row(false, size) * BENCH_ONE / ROW);
+	bench_put_size("cmpxchg16b, 256 in a row, pair", size, row(true, size) * BENCH_ONE / ROW);
 	stock_end(size);
 }
 

@@ -6,13 +6,13 @@
  */
 #include "kernel/workload_worst.h"
 #include "kernel/context.h"
+#include "kernel/exact.h"
 #include "kernel/printk.h"
 #include "mm/mm.h"
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
 #include <arch/irq.h>
 
-#define PROBE_ROUNDS 1000UL
 #define PROBE_SLACK 20UL /* instructions of the probe itself */
 
 static bool measures;
@@ -24,33 +24,9 @@ static struct {
 	enum context ctx;
 } longest, beyond; /* beyond: the first that was longer than its bound */
 
-static u64 empty_rounds(u64 n)
-{
-	u64 t = arch_rdtsc();
-
-	arch_loop(n);
-	return arch_rdtsc() - t;
-}
-
-/* Two lengths: only a clock that counts instructions tells their difference exactly. */
-static bool clock_counts(void)
-{
-	bool exact = true;
-
-	for (unsigned int i = 1; i <= 8; i++) {
-		u64 one = empty_rounds(i * PROBE_ROUNDS), two = empty_rounds(2 * i * PROBE_ROUNDS);
-
-		exact &= two - one == ARCH_LOOP_INSNS * i * PROBE_ROUNDS;
-	}
-	return exact;
-}
-
 void worst_reset(void)
 {
-	u64 flags = arch_irq_save();
-
-	measures = num_online_cpus() == 1 && clock_counts();
-	arch_irq_restore(flags);
+	measures = num_online_cpus() == 1 && clock_is_exact();
 	longest.ticks = beyond.ticks = calls = 0;
 }
 

@@ -11,12 +11,12 @@
 #include <arch/irq.h>
 #include <arch/paging.h>
 #include "arch/x86_64/private.h"
+#include "kernel/exact.h"
 #include "kernel/context.h"
 #include "kernel/hooks.h"
 #include "kernel/tick.h"
 #include "lib/string.h"
 #include "tests/entry_state.h"
-#include "tests/exact.h"
 #include "tests/test.h"
 
 #define MAX_TEXT 8192    /* of entry text */

@@ -6,9 +6,9 @@
  * it is a sample, and the figure of those that hit the call says how good.
  */
 #include <arch/irq.h>
+#include "kernel/exact.h"
 #include "kernel/hooks.h"
 #include "kernel/tick.h"
-#include "tests/exact.h"
 #include "tests/inject.h"
 #include "tests/inject_sweep.h"
 #include "tests/inject_state.h"

@@ -3,8 +3,8 @@
  * as under an emulator that counts them? Then the local timer stops code where one
  * likes, and a run repeats exactly. Thread context, any CPU.
  */
-#ifndef TESTS_EXACT_H
-#define TESTS_EXACT_H
+#ifndef KERNEL_EXACT_H
+#define KERNEL_EXACT_H
 
 #include <arch/cpu.h>
 
