@@ -356,7 +356,7 @@ static const struct pair_a objects[] = {
 	{ "free of order 10", block_used, free_block, NULL, 10, false },
 };
 
-static void sweep_all(const struct pair_table *t)
+void pairs_run(void (*fn)(const void *), const void *arg)
 {
 	if (num_online_cpus() < 2) {
 		test_skip("needs two CPUs");
@@ -366,9 +366,19 @@ static void sweep_all(const struct pair_table *t)
 		return;
 	REQUIRE(states_begin());
 	cpu1_start();
-	pairs_sweep(t);
+	fn(arg);
 	cpu1_stop();
 	states_end();
+}
+
+static void sweep_table(const void *t)
+{
+	pairs_sweep(t);
+}
+
+static void sweep_all(const struct pair_table *t)
+{
+	pairs_run(sweep_table, t);
 }
 
 TEST(inject, two_cpus_objects, "each pair of calls for objects, one stopped at its instructions, then both")

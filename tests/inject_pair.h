@@ -48,6 +48,9 @@ struct pair_table {
 /* All pairs, or from the one on that resume= names, or the schedule of replay=; prints
  * pairs, schedules, failures, and for each failure the line that replays it. */
 void pairs_sweep(const struct pair_table *t);
+/* fn(arg) with the states there and CPU 1 waiting for calls; skipped where there is no
+ * CPU 1, or no single step. */
+void pairs_run(void (*fn)(const void *), const void *arg);
 /* One schedule; false: failed, and told. *ran: A has come to its instruction i. */
 bool schedule_run(const struct pair_table *t, const struct schedule *s, bool *ran);
 /* How many instructions A has in a pair. */

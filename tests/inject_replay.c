@@ -96,21 +96,17 @@ static void find_and_repeat(void)
 	test_note("%lu instructions: right before %lu, wrong before %lu, each time", n, low, high);
 }
 
-TEST(inject, replay, "a schedule of two CPUs that fails is found, and replay= repeats it")
+static void quietly_find_and_repeat(const void *unused)
 {
-	if (num_online_cpus() < 2) {
-		test_skip("needs two CPUs");
-		return;
-	}
-	if (!step_possible())
-		return;
-	REQUIRE(states_begin());
-	cpu1_start();
+	(void)unused;
 	points_quiet(true);
 	find_and_repeat();
 	points_quiet(false);
-	cpu1_stop();
-	states_end();
+}
+
+TEST(inject, replay, "a schedule of two CPUs that fails is found, and replay= repeats it")
+{
+	pairs_run(quietly_find_and_repeat, NULL);
 }
 
 TEST(inject, replay_words, "replay= takes A:B:i:j of the test's table, and nothing else")
