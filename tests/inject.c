@@ -217,6 +217,11 @@ bool inject_run(const struct injection *x, u64 at)
 	return ran;
 }
 
+bool inject_few(u64 missed, u64 points)
+{
+	return missed * 10 <= (inject_sample && !inject_full ? points : 0);
+}
+
 u64 inject_stride(const struct injection *x, u64 n)
 {
 	if (inject_sample && !inject_full)

@@ -33,6 +33,9 @@ u64 inject_trace(const struct injection *x);
 bool inject_run(const struct injection *x, u64 at);
 /* The same without inject_trace, by steps. */
 bool inject_step(const struct injection *x, u64 at);
+/* May so many of the points of a sweep have been missed? A tenth of a sample, as a
+ * sanitizer's runtime goes other ways from the same state; none if all are wanted. */
+bool inject_few(u64 missed, u64 points);
 /* A sweep over n places takes one in so many: 1 with breakpoints, or if all are wanted. */
 u64 inject_stride(const struct injection *x, u64 n);
 extern s64 inject_deep; /* kernel argument: points two deep in each sweep */

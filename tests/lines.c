@@ -291,13 +291,13 @@ static u64 pages_expected(bool page_kept)
 	return LINE_PAGES - page_kept;
 }
 
-static void interrupted_once(const struct injection *x, u64 at, u64 *hits)
+static void interrupted_once(const struct injection *x, u64 at, u64 *hits, u64 *missed)
 {
 	bool page_kept;
 
 	now.had = false;
 	outer_begin();
-	EXPECT(inject_run(x, at));
+	*missed += !inject_run(x, at);
 	*hits += now.had;
 	page_kept = now.had && x->nested == nested_page;
 	EXPECT_EQ(pages_free(), pages_expected(page_kept));
@@ -309,15 +309,17 @@ static void interrupted_once(const struct injection *x, u64 at, u64 *hits)
 static void interrupted_everywhere(const char *name, void (*nested)(void *))
 {
 	const struct injection x = { .fn = outer, .nested = nested };
-	u64 n, hits = 0;
+	u64 n, stride, hits = 0, missed = 0;
 
 	outer_begin();
 	n = inject_trace(&x);
 	EXPECT(now.done);
 	take_back();
-	for (u64 at = 1; at <= n; at += inject_stride(&x, n))
-		interrupted_once(&x, at, &hits);
+	stride = inject_stride(&x, n);
+	for (u64 at = 1; at <= n; at += stride)
+		interrupted_once(&x, at, &hits, &missed);
 	EXPECT(hits > 0);
+	EXPECT(inject_few(missed, n / stride));
 	test_note("%s, a nested call takes %s: %lu points, had at %lu", outer_names[now.outer], name, n,
 		  hits);
 }
