@@ -8,7 +8,21 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-BUILD := build
+# ---- CONFIG=name: a build with the settings of config/name.mk, in build/name. It sets
+#	CONFIG_CFLAGS          for all C sources, -DCONFIG_X=1 (include/anyctx/config.h) among them
+#	CONFIG_MACHINE_CFLAGS  the same for the machine alone, not for the process
+#	CONFIG_LEFT_OUT        sources that are not in it
+#	CONFIG_ARGS            kernel arguments, before those of ARGS
+CONFIG :=
+CONFIGS := $(patsubst config/%.mk,%,$(sort $(wildcard config/*.mk)))
+ifneq ($(filter-out $(CONFIGS),$(CONFIG)),)
+  $(error CONFIG=$(CONFIG): there are $(CONFIGS))
+endif
+ifneq ($(CONFIG),)
+  include config/$(CONFIG).mk
+endif
+CONFIG_CFLAGS += $(if $(CONFIG),-DCONFIG_NAME='"$(CONFIG)"')
+BUILD := build$(if $(CONFIG),/$(CONFIG))
 
 # ---- toolchain: x86_64-elf- if there is one, else the native gcc; CROSS= sets it by hand
 CROSS_DIR ?= $(HOME)/opt/cross
@@ -36,7 +50,7 @@ CFLAGS := -std=gnu11 -ffreestanding -O2 -g -Wall -Wextra -Wvla -Werror \
 	-fno-pic -fno-pie -fno-stack-protector -fno-strict-aliasing -fno-common \
 	-fno-omit-frame-pointer \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables -fcf-protection=none \
-	-I. -Iinclude -Iarch/x86_64/include $(EXTRA_CFLAGS)
+	-I. -Iinclude -Iarch/x86_64/include $(CONFIG_CFLAGS) $(CONFIG_MACHINE_CFLAGS) $(EXTRA_CFLAGS)
 ASFLAGS := -f elf64 -g -F dwarf -w+all -I./ -Iarch/x86_64/
 LDFLAGS := -m elf_x86_64 -n -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=none
 LDFLAGS += $(shell $(LD) --help 2>/dev/null | grep -q no-warn-rwx-segments && echo --no-warn-rwx-segments)
@@ -51,7 +65,7 @@ COVERAGE_CFLAGS := $(if $(COVERAGE),$(COVERAGE_GCC) -fprofile-info-section=gcov_
 in_mm = $(if $(filter mm/%,$(1)),$(2))
 
 # ---- what there is to build
-C_SRCS := $(sort $(foreach d,arch/x86_64 kernel mm lib tests bench,$(wildcard $(d)/*.c)))
+C_SRCS := $(filter-out $(CONFIG_LEFT_OUT),$(sort $(foreach d,arch/x86_64 kernel mm lib tests bench,$(wildcard $(d)/*.c))))
 ASM_SRCS := $(sort $(wildcard boot/*.asm arch/x86_64/*.asm))
 OBJS := $(ASM_SRCS:%.asm=$(BUILD)/%.asm.o) $(C_SRCS:%.c=$(BUILD)/%.o)
 KSYMS_PY := $(wildcard tools/ksyms.py)
@@ -144,18 +158,24 @@ JOBS := $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 # ---- run. `run` and `test` install what is missing, then build in a second make
 # that sees the new tools.
 export SMP MEM ARGS FIRMWARE NUMA EXTRA TIMEOUT MACHINE CPU T
+ifneq ($(CONFIG),)
+  export ISO
+  export REPLAY_IMG
+endif
+# As the kernel gets them; without any it takes those of the menu.
+ALL_ARGS = $(strip $(CONFIG_ARGS) $(ARGS))
 setup:
 	@tools/setup.sh
 
 run: setup
 	$(Q)$(MAKE) $(JOBS) --no-print-directory iso
-	$(Q)tools/qemu.sh
+	$(Q)ARGS="$(ALL_ARGS)" tools/qemu.sh
 
 # The job with this seed, or the tests named by T: prints the same each time.
 SEED ?= 1
 replay: setup
 	$(Q)$(MAKE) $(JOBS) --no-print-directory $(REPLAY_IMG)
-	$(Q)REPLAY=yes ARGS="$(if $(T),test=$(T),seconds=1 seed=$(SEED)) $(ARGS)" tools/qemu.sh
+	$(Q)REPLAY=yes ARGS="$(if $(T),test=$(T),seconds=1 seed=$(SEED)) $(ALL_ARGS)" tools/qemu.sh
 
 # Which lines of mm/ run, in the kernel and as a process together.
 coverage: setup
@@ -220,7 +240,7 @@ bench-compare:
 	$(Q)$(PYTHON) tools/bench.py compare '$(A)' '$(B)'
 
 debug: iso
-	$(Q)tools/qemu.sh --debug
+	$(Q)ARGS="$(ALL_ARGS)" tools/qemu.sh --debug
 
 include arch/hosted/hosted.mk
 include fuzz/fuzz.mk
@@ -269,6 +289,8 @@ help:
 	'SMP=4 MEM=512M FIRMWARE=bios|uefi ARGS="kernel arguments" TIMEOUT=seconds' \
 	'work on all that start QEMU; make run SMP=1,2,16 runs one after the other;' \
 	'make run ARGS="shell=1" ends at a prompt; make test T="suite.case,suite.*"' \
+	'CONFIG=name builds a variant, config/name.mk, in build/name:' \
+	'    $(CONFIGS)' \
 	'CROSS=x86_64-elf- chooses the compiler (used by itself when it is there)' \
 	'More: docs/building.md'
 

@@ -3,6 +3,7 @@
  * everything up in order, do what the command line asks, and leave with a status.
  * CPU 0. kernel_main starts with interrupts off.
  */
+#include <anyctx/config.h>
 #include <anyctx/gfp.h>
 #include <arch/irq.h>
 #include <arch/machine.h>
@@ -42,6 +43,7 @@ static void bring_up(void)
 	boot_mark("interrupt controllers, clocks measured");
 	smp_set_online(arch_start_cpus());
 	boot_mark("the other CPUs");
+	printk("anyctx: config %s\n", CONFIG_NAME);
 	printk("anyctx: boot, %u CPUs, %lu MiB\n", num_online_cpus(),
 	       nr_managed_pages() >> (20 - PAGE_SHIFT));
 	arch_print_machine();

@@ -46,7 +46,7 @@ HOSTED_SAN_KERNEL := $(HOSTED_SAN) $(if $(san_thread),--param tsan-distinguish-v
 # ---- flags: the kernel's but for the address where it lies; arch/hosted has the C library
 HOSTED_COMMON := -std=gnu11 -O2 -g -Wall -Wextra -Wvla -Werror -m64 -mcx16 -mno-red-zone -fno-pic -fno-pie \
 	-fno-stack-protector -fno-strict-aliasing -fno-common -fno-omit-frame-pointer -fcf-protection=none \
-	-I. -Iinclude $(HOSTED_SAN_INCLUDE) -Iarch/hosted/include -Iarch/x86_64/include $(EXTRA_CFLAGS)
+	-I. -Iinclude $(HOSTED_SAN_INCLUDE) -Iarch/hosted/include -Iarch/x86_64/include $(CONFIG_CFLAGS) $(EXTRA_CFLAGS)
 HOSTED_CFLAGS := $(HOSTED_COMMON) $(HOSTED_SAN_KERNEL) -ffreestanding -mgeneral-regs-only
 HOSTED_ARCH_CFLAGS := $(HOSTED_COMMON) $(HOSTED_SAN_ARCH) -D_GNU_SOURCE -pthread
 # All symbols bound at the start: a handler must not run into the dynamic linker. The
