@@ -11,6 +11,9 @@ MAKEFLAGS += --no-builtin-rules
 # ---- CONFIG=name: a build with the settings of config/name.mk, in build/name. It sets
 #	CONFIG_CFLAGS          for all C sources, -DCONFIG_X=1 (include/anyctx/config.h) among them
 #	CONFIG_MACHINE_CFLAGS  the same for the machine alone, not for the process
+#	CONFIG_FILE_CFLAGS     for single files of the machine: $(1) is the file without .c
+#	CONFIG_INCLUDE         directories of headers that come before the others
+#	CONFIG_DIRS            more directories of sources
 #	CONFIG_LEFT_OUT        sources that are not in it
 #	CONFIG_ARGS            kernel arguments, before those of ARGS
 CONFIG :=
@@ -50,7 +53,7 @@ CFLAGS := -std=gnu11 -ffreestanding -O2 -g -Wall -Wextra -Wvla -Werror \
 	-fno-pic -fno-pie -fno-stack-protector -fno-strict-aliasing -fno-common \
 	-fno-omit-frame-pointer \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables -fcf-protection=none \
-	-I. -Iinclude -Iarch/x86_64/include $(CONFIG_CFLAGS) $(CONFIG_MACHINE_CFLAGS) $(EXTRA_CFLAGS)
+	$(CONFIG_INCLUDE:%=-I%) -I. -Iinclude -Iarch/x86_64/include $(CONFIG_CFLAGS) $(CONFIG_MACHINE_CFLAGS) $(EXTRA_CFLAGS)
 ASFLAGS := -f elf64 -g -F dwarf -w+all -I./ -Iarch/x86_64/
 LDFLAGS := -m elf_x86_64 -n -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=none
 LDFLAGS += $(shell $(LD) --help 2>/dev/null | grep -q no-warn-rwx-segments && echo --no-warn-rwx-segments)
@@ -65,7 +68,7 @@ COVERAGE_CFLAGS := $(if $(COVERAGE),$(COVERAGE_GCC) -fprofile-info-section=gcov_
 in_mm = $(if $(filter mm/%,$(1)),$(2))
 
 # ---- what there is to build
-C_SRCS := $(filter-out $(CONFIG_LEFT_OUT),$(sort $(foreach d,arch/x86_64 kernel mm lib tests bench,$(wildcard $(d)/*.c))))
+C_SRCS := $(filter-out $(CONFIG_LEFT_OUT),$(sort $(foreach d,arch/x86_64 kernel mm lib tests bench $(CONFIG_DIRS),$(wildcard $(d)/*.c))))
 ASM_SRCS := $(sort $(wildcard boot/*.asm arch/x86_64/*.asm))
 OBJS := $(ASM_SRCS:%.asm=$(BUILD)/%.asm.o) $(C_SRCS:%.c=$(BUILD)/%.o)
 KSYMS_PY := $(wildcard tools/ksyms.py)
@@ -88,7 +91,7 @@ FORCE:
 stamp = @mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' > $@
 CC_VERSION := $(shell $(CC) --version 2>/dev/null | head -n 1)
 $(BUILD)/flags.c: FORCE
-	$(call stamp,$(CC) $(CC_VERSION) $(CFLAGS) $(COVERAGE_CFLAGS))
+	$(call stamp,$(CC) $(CC_VERSION) $(CFLAGS) $(call CONFIG_FILE_CFLAGS,*) $(COVERAGE_CFLAGS))
 $(BUILD)/flags.asm: FORCE
 	$(call stamp,$(NASM) $(ASFLAGS))
 $(BUILD)/flags.ld: FORCE
@@ -103,7 +106,7 @@ $(BUILD)/tools.ok: tools/setup.sh
 $(BUILD)/%.o: %.c $(BUILD)/flags.c | $(BUILD)/tools.ok
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) $(CFLAGS_$*.o) $(call in_mm,$*,$(COVERAGE_CFLAGS)) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(call CONFIG_FILE_CFLAGS,$*) $(CFLAGS_$*.o) $(call in_mm,$*,$(COVERAGE_CFLAGS)) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
 
 $(BUILD)/%.asm.o: %.asm $(BUILD)/flags.asm | $(BUILD)/tools.ok
 	@mkdir -p $(@D)

@@ -11,4 +11,24 @@
 #define CONFIG_NAME "default"
 #endif
 
+#ifndef CONFIG_KASAN
+#define CONFIG_KASAN 0 /* heap, stack and globals are checked by the compiler's calls: mm/kasan/ */
+#endif
+
+#ifndef CONFIG_LOCKDEP
+#define CONFIG_LOCKDEP 0 /* the order of locks and the contexts they are taken in are checked: kernel/lockdep/ */
+#endif
+
+#ifndef CONFIG_TINY
+#define CONFIG_TINY 0 /* no magazines, the least metadata */
+#endif
+
+#ifndef CONFIG_RT
+#define CONFIG_RT 0 /* local locks sleep, with priority inheritance */
+#endif
+
+#ifndef CONFIG_UP
+#define CONFIG_UP 0 /* one CPU only */
+#endif
+
 #endif
