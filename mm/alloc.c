@@ -233,7 +233,7 @@ static bool object_is_free(struct kmem_cache *s, const void *obj)
 {
 	if (in_slab_chain(s, obj_slab(obj), obj))
 		return true;
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		if (magazine_holds(s, c, obj) || defer_holds(c, obj))
 			return true;
 	return false;
