@@ -34,7 +34,7 @@ static bool word_back(u64 w, u32 map)
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
 
 	for (unsigned int i = 0; i < NR_PRIVATE; i++)
-		if (w < READ_ONCE(pc->near[i].word) && w >= pc->arena_first * LINE_WORDS)
+		if (w < READ_ONCE(pc->near[i].word) && w >= READ_ONCE(pc->arena_first) * LINE_WORDS)
 			WRITE_ONCE(pc->near[i].word, w);
 	return word_give(w, map);
 }
@@ -162,7 +162,7 @@ static u64 refill_in(u64 first, u64 end, unsigned int order, struct refill_at *a
 static u64 private_refill(unsigned int order)
 {
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
-	u64 pfn = refill_in(pc->arena_first, pc->arena_end, order, &pc->near[order != 0]);
+	u64 pfn = refill_in(READ_ONCE(pc->arena_first), READ_ONCE(pc->arena_end), order, &pc->near[order != 0]);
 
 	if (pfn != NO_PFN)
 		return pfn;

@@ -62,7 +62,7 @@ static void send_in_tick(struct regs *r)
 		return;
 	err = smp_call_function_single(victim, call_ran, &sent_ran, false);
 	count(err == -EAGAIN ? &sent_again : err ? &refused : &sent);
-	queue_one(sent);
+	queue_one(READ_ONCE(sent));
 }
 
 static void queue_in_nmi(struct regs *r)
