@@ -57,7 +57,7 @@ unsigned int next_online_cpu(unsigned int cpu)
 void smp_set_online(unsigned int n)
 {
 	WRITE_ONCE(possible, n);
-	__atomic_store_n(&cpu_online_mask, ~0UL >> (NR_CPUS - n), __ATOMIC_SEQ_CST);
+	__atomic_store_n(&cpu_online_mask, ~0UL >> (64 - n), __ATOMIC_SEQ_CST);
 }
 
 static void check_thread(void)

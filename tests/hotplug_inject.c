@@ -16,6 +16,7 @@
 #include "mm/mm.h"
 #include "tests/hotplug.h"
 #include "tests/inject.h"
+#include "tests/keep.h"
 #include "tests/step.h"
 #include "tests/test.h"
 
@@ -193,7 +194,7 @@ TEST(hotplug, inject, "a CPU that goes, interrupted at its instructions by handl
 	u64 n, runs = 0;
 
 	victim = hotplug_victim();
-	if (!victim || !step_possible() || !break_possible())
+	if (!victim || !needs_magazines(64) || !step_possible() || !break_possible())
 		return;
 	REQUIRE(make_cache());
 	nr = 0;
