@@ -183,7 +183,7 @@ static size_t usable_size(const char *call, const void *p)
 	if (ZERO_OR_NULL_PTR(p))
 		return 0;
 	if (pfn < max_pfn && page->type == PT_SLAB) {
-		struct kmem_cache *s = cache_at(page->cpu_off);
+		struct kmem_cache *s = cache_at(page_cpu_off(page));
 
 		if (slab_index(s, slab_head(page), p) >= 0) {
 			if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))
