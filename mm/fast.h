@@ -16,6 +16,8 @@ static __always_inline void *fast_alloc(u64 cpu_off, u32 offset)
 	void *obj;
 
 	/* A constructed object's mark lies behind it: magazine_pop looks at that. */
+	if (CONFIG_TINY)
+		return NULL;
 	if (unlikely(offset || local_pop_marked(&cache_cpu[0].top, cpu_off, free_mark, &obj) != LOCAL_DONE))
 		return NULL;
 	object_take(cache_at(cpu_off), obj, 0);
@@ -40,6 +42,8 @@ static __always_inline bool fast_free(void *p)
 {
 	u64 cpu_off;
 
+	if (CONFIG_TINY)
+		return false;
 	if (unlikely(!frame_cache_of(p, max_pfn, &cpu_off) || !start_of(p, cpu_off)))
 		return false;
 	if (unlikely(sanitize_equal32(mark_at(p, 0), free_mark))) /* or no memory at all */
