@@ -294,7 +294,7 @@ struct cache_cpu {
 	u64 unused[3]; /* to a line of 64 bytes */
 };
 
-#define MAX_CACHES (CONFIG_TINY ? 40 : 128)
+#define MAX_CACHES (CONFIG_TINY ? 54 : 128)
 extern struct cache_cpu cache_cpu[MAX_CACHES]; /* per CPU; [0] stays closed for ever */
 
 #define CPU_OFF(id) ((u32)((id) * sizeof(struct cache_cpu)))
@@ -510,7 +510,7 @@ bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, si
 		 unsigned int flags, void (*ctor)(void *));
 
 /* kmalloc.c: caches 1 to NR_KMALLOC */
-#define NR_KMALLOC 13
+#define NR_KMALLOC 27
 void kmalloc_init(void);
 struct magazine *kmalloc_magazine(u32 id, unsigned int cpu);
 
