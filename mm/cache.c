@@ -57,8 +57,10 @@ static u32 pick_align(size_t size, size_t align, unsigned int flags)
 
 static u32 objects_in(const struct kmem_cache *s, u32 order)
 {
-	u32 n = (u32)((PAGE_SIZE << order) / s->stride);
+	u32 size = (u32)PAGE_SIZE << order, paid = s->flags & SLAB_ACCOUNT ? 1 : 0, n = size / (s->stride + paid);
 
+	while (paid && n * s->stride + round_up(n, 8) > size) /* who pays for them lies behind them */
+		n--;
 	return n < MAX_SLAB_OBJECTS ? n : MAX_SLAB_OBJECTS;
 }
 
@@ -102,14 +104,14 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->offset = ctor ? round_up(s->size, 8) : 0;
 	s->stride = round_up(ctor ? s->offset + 8 : (s->size < 8 ? 8 : s->size), s->align);
 	s->recip = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
-	s->mask = ctor || s->stride & (s->stride - 1) ? ~0UL : s->stride - 1;
-	while ((PAGE_SIZE << s->min_order) < s->stride)
+	s->mask = ctor || flags & SLAB_ACCOUNT || s->stride & (s->stride - 1) ? ~0UL : s->stride - 1;
+	while (!objects_in(s, s->min_order))
 		s->min_order++;
 	s->order = pick_order(s);
 	s->objects = objects_in(s, s->order);
 	s->min_objects = objects_in(s, s->min_order);
-	s->limit = pick_limit(s);
-	if (s->mask == ~0UL && !ctor && !s->order) {
+	s->limit = flags & SLAB_ACCOUNT ? 0 : pick_limit(s);
+	if (s->mask == ~0UL && !ctor && !s->order && !(flags & SLAB_ACCOUNT)) {
 		s->odd_inverse = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
 		s->odd_end = s->objects * s->stride;
 	}
@@ -264,7 +266,7 @@ int kmem_cache_destroy(struct kmem_cache *s)
 		return 0;
 	if (bad_cache_pointer("kmem_cache_destroy", s))
 		return -EINVAL;
-	if (s->id <= NR_KMALLOC) {
+	if (s->id <= NR_KMALLOC + NR_KMALLOC_PAID) {
 		mm_report("kmem_cache_destroy", s, "%s is kmalloc's", s->name);
 		return -EINVAL;
 	}
@@ -280,18 +282,39 @@ int kmem_cache_destroy(struct kmem_cache *s)
 	return -EBUSY;
 }
 
+static __noinline void bad_node(const char *call, int node)
+{
+	mm_report(call, NULL, "node %d is out of range (0 to %u)", node, num_nodes() - 1);
+}
+
+/* With flags that not every cache may be asked with. */
+static __noinline void *alloc_flags(const char *call, struct kmem_cache *s, gfp_t gfp, int node)
+{
+	void *obj = NULL;
+
+	if (gfp & ~GFP_VALID_MASK)
+		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
+	else if (!(s->flags & SLAB_ACCOUNT))
+		mm_report(call, s, "__GFP_ACCOUNT, and cache %s has no SLAB_ACCOUNT", s->name);
+	else if (node < NUMA_NO_NODE || node >= (int)num_nodes())
+		bad_node(call, node);
+	else
+		obj = cache_alloc_slow(s, gfp, node);
+	if (obj && gfp & __GFP_ZERO && !s->ctor)
+		memset(obj, 0, s->size);
+	return obj;
+}
+
 static __always_inline void *alloc_from(const char *call, struct kmem_cache *s, gfp_t gfp, int node)
 {
 	void *obj = NULL;
 
 	if (unlikely(bad_cache_pointer(call, s)))
 		return NULL;
-	if (unlikely(gfp & ~GFP_VALID_MASK)) {
-		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
-		return NULL;
-	}
+	if (unlikely(gfp & ~(GFP_VALID_MASK & ~__GFP_ACCOUNT)))
+		return alloc_flags(call, s, gfp, node);
 	if (unlikely(node != NUMA_NO_NODE && (node < 0 || node >= (int)num_nodes()))) {
-		mm_report(call, NULL, "node %d is out of range (0 to %u)", node, num_nodes() - 1);
+		bad_node(call, node);
 		return NULL;
 	}
 	if (likely(node == NUMA_NO_NODE))

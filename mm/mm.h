@@ -62,5 +62,6 @@ u64 mm_call_bound(void);
 void mm_print_meminfo(void);
 void mm_print_slabinfo(void);
 void mm_print_buddyinfo(void);
+void mm_print_memcg(void);
 
 #endif
