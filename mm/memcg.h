@@ -51,6 +51,7 @@ struct memcg_cpu {
 	u64 stock; /* charge word: what is charged in advance */
 	u64 seq;   /* numbers of charges; this CPU only */
 	struct mem_cgroup *active[NR_CONTEXT];
+	u64 refused[NR_CONTEXT]; /* charges, by limits; this CPU only */
 } __aligned(64);
 DECLARE_PER_CPU(struct memcg_cpu, memcg_cpu);
 

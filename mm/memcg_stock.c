@@ -19,6 +19,7 @@
  * All functions: any context.
  */
 #include "mm/memcg.h"
+#include "mm/mm.h"
 #include <arch/local.h>
 
 /* Filled with, and what a stock may hold; a group that has been full keeps none until
@@ -161,6 +162,19 @@ static bool stock_fill(struct mem_cgroup *g)
 	return !by;
 }
 
+static void count_refused(struct mem_cgroup *by)
+{
+	u64 *here = &this_cpu_ptr(memcg_cpu)->refused[current_context()];
+
+	__atomic_fetch_add(&by->failcnt, 1, __ATOMIC_RELAXED);
+	WRITE_ONCE(*here, *here + 1);
+}
+
+u64 mm_refused_here(void)
+{
+	return READ_ONCE(this_cpu_ptr(memcg_cpu)->refused[current_context()]);
+}
+
 static bool charge_exactly(struct mem_cgroup *g, u64 units)
 {
 	struct mem_cgroup *by = charge_all(g, units), *drained = NULL;
@@ -175,7 +189,7 @@ static bool charge_exactly(struct mem_cgroup *g, u64 units)
 		by = charge_all(g, units);
 	}
 	if (by)
-		__atomic_fetch_add(&by->failcnt, 1, __ATOMIC_RELAXED);
+		count_refused(by);
 	return !by;
 }
 
