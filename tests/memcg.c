@@ -5,6 +5,7 @@
  * case, and a group without references that did not end fails there as well.
  */
 #include <anyctx/memcg.h>
+#include <arch/time.h>
 #include "lib/string.h"
 #include "mm/fail.h"
 #include "mm/memcg.h"
@@ -475,6 +476,41 @@ static void set_bad(void *g)
 	EXPECT(active_memcg() == NULL);
 }
 
+static void get_bad(void *g)
+{
+	mem_cgroup_get(g);
+}
+
+static void limit_bad(void *g)
+{
+	mem_cgroup_set_limit(g, 0);
+}
+
+static void usage_bad(void *g)
+{
+	EXPECT_EQ(mem_cgroup_usage(g), 0);
+}
+
+static void read_limit_bad(void *g)
+{
+	EXPECT_EQ(mem_cgroup_limit(g), 0);
+}
+
+static void watermark_bad(void *g)
+{
+	EXPECT_EQ(mem_cgroup_watermark(g), 0);
+}
+
+static void failcnt_bad(void *g)
+{
+	EXPECT_EQ(mem_cgroup_failcnt(g), 0);
+}
+
+static void name_bad(void *g)
+{
+	EXPECT(!*mem_cgroup_name(g));
+}
+
 static void create_under(void *g)
 {
 	EXPECT(!mem_cgroup_create(g, "child"));
@@ -485,11 +521,36 @@ static void create_named(void *name)
 	EXPECT(!mem_cgroup_create(NULL, name));
 }
 
-TEST(memcg, bad_calls, "bad groups, names and flags are reported from every context, and have no effect")
+/* Every call that takes a group, with one that has ended, and with what never was one. */
+TEST(memcg, bad_groups, "a group that has ended, or is none, is reported by every call from every context")
+{
+	struct mem_cgroup *ended = mem_cgroup_create(NULL, "ended");
+	struct {
+		void (*fn)(void *);
+		const char *call;
+	} calls[] = { { put_bad, "mem_cgroup_put" }, { get_bad, "mem_cgroup_get" }, { set_bad, "set_active_memcg" },
+		      { limit_bad, "mem_cgroup_set_limit" }, { read_limit_bad, "mem_cgroup_limit" },
+		      { usage_bad, "mem_cgroup_usage" }, { watermark_bad, "mem_cgroup_watermark" },
+		      { failcnt_bad, "mem_cgroup_failcnt" }, { name_bad, "mem_cgroup_name" },
+		      { create_under, "mem_cgroup_create" } };
+	void *bad[] = { ended, (char *)ended + 1, &groups[0], &groups[MEMCG_MAX_GROUPS + 1] };
+
+	REQUIRE(ended);
+	mem_cgroup_put(ended);
+	reports_begin();
+	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++) {
+		const char *call = calls[i].call;
+
+		expect_bad(&(struct bad_call){ calls[i].fn, ended, call, ended, "not a group, or nobody has" }, ALL_CONTEXTS);
+		for (unsigned int k = 1; k < ARRAY_SIZE(bad); k++)
+			expect_bad_in(&(struct bad_call){ calls[i].fn, bad[k], call, bad[k], "not a group" }, CTX_NMI, 0);
+	}
+}
+
+TEST(memcg, bad_calls, "bad names, depths and flags are reported from every context, and have no effect")
 {
 	static const char name[] = "a-name-that-has-28-character";
 	struct mem_cgroup *way[MEMCG_MAX_DEPTH + 1] = { NULL };
-	u32 wild;
 
 	reports_begin();
 	plain = kmem_cache_create("memcg-plain", 64, 0, 0, NULL);
@@ -500,8 +561,6 @@ TEST(memcg, bad_calls, "bad groups, names and flags are reported from every cont
 		   ALL_CONTEXTS);
 	for (unsigned int i = 1; i <= MEMCG_MAX_DEPTH; i++)
 		mem_cgroup_put(way[i]);
-	expect_bad(&(struct bad_call){ put_bad, way[1], "mem_cgroup_put", way[1], "not a group" }, ALL_CONTEXTS);
-	expect_bad(&(struct bad_call){ set_bad, &wild, "set_active_memcg", &wild, "not a group" }, ALL_CONTEXTS);
 	expect_bad(&(struct bad_call){ create_named, (void *)name, "mem_cgroup_create", name, "longer than 27" }, ALL_CONTEXTS);
 	expect_bad(&(struct bad_call){ alloc_plain_accounted, NULL, "kmem_cache_alloc_nolock", plain, "no SLAB_ACCOUNT" },
 		   ALL_CONTEXTS);
@@ -535,6 +594,42 @@ TEST(memcg, double_free, "an object or block that is freed twice is reported, an
 		kfree(keep);
 	}
 	mem_cgroup_put(g);
+}
+
+/* ---- what it costs ---- */
+
+#define PAIRS 1000
+
+static u64 ns_of_pairs(size_t size, gfp_t gfp)
+{
+	u64 begun = arch_ns();
+
+	for (unsigned int i = 0; i < PAIRS; i++)
+		kfree(kmalloc(size, gfp));
+	return (arch_ns() - begun) / PAIRS;
+}
+
+TEST(memcg, cost, "an allocation and its free, paid for and not: nanoseconds, instructions under replay")
+{
+	static const u16 sizes[] = { 64, 1024, 4096 };
+	struct mem_cgroup *top = mem_cgroup_create(NULL, "top"), *g = mem_cgroup_create(top, "cost"), *was;
+
+	REQUIRE(top && g);
+	was = set_active_memcg(g);
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
+		u64 plain = ns_of_pairs(sizes[i], GFP_KERNEL), paid, met;
+
+		paid = ns_of_pairs(sizes[i], GFP_KERNEL_ACCOUNT);
+		mem_cgroup_set_limit(top, sizes[i]); /* no stock: each charge changes both counts */
+		met = ns_of_pairs(sizes[i], GFP_KERNEL_ACCOUNT);
+		mem_cgroup_set_limit(top, MEMCG_NO_LIMIT);
+		EXPECT(plain && paid && met);
+		test_note("%u bytes: not paid %lu, paid %lu, at the limit of the group above %lu", sizes[i], plain, paid, met);
+	}
+	EXPECT_EQ(mem_cgroup_failcnt(top), 0);
+	set_active_memcg(was);
+	mem_cgroup_put(g);
+	mem_cgroup_put(top);
 }
 
 /* ---- the walk ---- */
