@@ -91,10 +91,11 @@ static u64 new_count(u64 v, u64 op)
 
 static void watermark_raise(struct mem_cgroup *g, u64 to)
 {
-	u64 was = load(&g->watermark);
+	u64 was;
 
-	while (was < to && !cas(&g->watermark, was, to))
+	do {
 		was = load(&g->watermark);
+	} while (was < to && !cas(&g->watermark, was, to));
 }
 
 /* The counts held by a decided charge. While it is held the value does not change. */

@@ -649,9 +649,13 @@ TEST(memcg, walk, "the full walk tells wrong counts, words that are held, and gr
 {
 	struct mem_cgroup *g = mem_cgroup_create(NULL, "walk"), *end = mem_cgroup_create(NULL, "end");
 	void *p = kmalloc_for(g, 64, true);
+	struct page *page = pages_for(g, 2);
 	struct memcg_cpu *mc = this_cpu_ptr(memcg_cpu);
 
-	REQUIRE(g && end && p);
+	REQUIRE(g && end && p && page);
+	page->owner ^= (u8)(group_id(g) ^ group_id(end));
+	EXPECT(mm_check() != 0); /* another pays */
+	page->owner ^= (u8)(group_id(g) ^ group_id(end));
 	spoilt(&g->count, g->count + 1, "a unit more in the count");
 	spoilt(&g->count, g->count | WORD_HELD, "a count that is held");
 	spoilt(&g->watermark, 0, "a watermark below the count");
@@ -661,6 +665,7 @@ TEST(memcg, walk, "the full walk tells wrong counts, words that are held, and gr
 	spoilt(&mc->stock, mc->stock | WORD_HELD, "a stock that is held");
 	spoilt(&mc->op, 1, "a charge that has not ended");
 	kfree(p);
+	free_pages(page, 2);
 	mem_cgroup_put(g);
 	mem_cgroup_put(end);
 }
