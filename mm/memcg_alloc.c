@@ -98,8 +98,8 @@ struct mem_cgroup *mem_cgroup_from_obj(const void *p)
 		return NULL;
 	if (is_paid(READ_ONCE(page->type))) {
 		id = READ_ONCE(page->owner);
-	} else if (READ_ONCE(page->type) == PT_SLAB && cache_at(page->cpu_off)->flags & SLAB_ACCOUNT) {
-		const struct kmem_cache *s = cache_at(page->cpu_off);
+	} else if (READ_ONCE(page->type) == PT_SLAB && cache_at(page_cpu_off(page))->flags & SLAB_ACCOUNT) {
+		const struct kmem_cache *s = cache_at(page_cpu_off(page));
 		const struct page *head = page - page->tail;
 		int idx = slab_index(s, head, p);
 

@@ -8,7 +8,7 @@
 
 static void add_slab(const struct page *head, u64 *paid)
 {
-	const struct kmem_cache *s = cache_at(head->cpu_off);
+	const struct kmem_cache *s = cache_at(page_cpu_off(head));
 	const u8 *owners = memcg_owners(s, head);
 
 	for (unsigned int i = 0; i < slab_objects(s, head->order); i++)
@@ -23,7 +23,7 @@ static void add_all(u64 *paid)
 
 		if (is_paid(page->type))
 			paid[page->owner] += block_units(page->order);
-		else if (page->type == PT_SLAB && !page->tail && cache_at(page->cpu_off)->flags & SLAB_ACCOUNT)
+		else if (page->type == PT_SLAB && !page->tail && cache_at(page_cpu_off(page))->flags & SLAB_ACCOUNT)
 			add_slab(page, paid);
 	}
 }

@@ -128,9 +128,10 @@ static void drain_stock(unsigned int cpu, u64 v)
 void memcg_drain(const struct mem_cgroup *g)
 {
 	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++) {
-		u64 v = stock_below(c, g);
+		u64 v;
 
-		if (v)
+		/* Again if it was changed meanwhile: its CPU has taken some. */
+		while ((v = stock_below(c, g)))
 			drain_stock(c, v);
 	}
 }

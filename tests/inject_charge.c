@@ -4,6 +4,7 @@
  * been over. What fits must be allowed, what does not be refused, and the counts be right.
  */
 #include "mm/memcg.h"
+#include "tests/cpu1.h"
 #include "tests/inject_pair.h"
 #include "tests/inject_sweep.h"
 #include "tests/test.h"
@@ -64,6 +65,20 @@ static void stocked(void)
 static void all_in_stock(void)
 {
 	stocked();
+	WRITE_ONCE(top->limit, top->count & WORD_VALUE);
+}
+
+static void stock_here(void)
+{
+	EXPECT(memcg_charge(b, SMALL));
+	memcg_uncharge(b, SMALL);
+}
+
+/* That of CPU 1, which may take from it meanwhile. */
+static void all_in_their_stock(void)
+{
+	no_limit();
+	on_cpu1(stock_here);
 	WRITE_ONCE(top->limit, top->count & WORD_VALUE);
 }
 
@@ -143,6 +158,7 @@ static const struct pair_a as[] = {
 	{ "a charge that fills a stock", no_limit, charge_small, allowed, 0, false },
 	{ "a charge, all is in stock", all_in_stock, charge_large, allowed, 0, false },
 	{ "a charge, the stock is another's", stocked, charge_small, allowed, 0, false },
+	{ "a charge, all is in their stock", all_in_their_stock, charge_large, allowed, 0, false },
 	{ "a free at the limit", charged, uncharge_mine, given, 0, false },
 	{ "a free into the stock", charged_with_stock, uncharge_mine, given, 0, false },
 	{ "stocks are drained", stocked, drain, given, 0, false },
