@@ -13,6 +13,7 @@
 #include "lib/string.h"
 #include "mm/fail.h"
 #include "mm/internal.h"
+#include "mm/slab_debug.h"
 #include <anyctx/smp.h>
 
 #define ALLOC_TRIES 8
@@ -143,7 +144,7 @@ static void *alloc_anywhere(struct kmem_cache *s, gfp_t gfp)
 {
 	void *obj = magazine_pop(s);
 
-	if (!obj && !mm_tight)
+	if (!obj && s->limit && !mm_tight)
 		obj = alloc_keeping(s, gfp);
 	if (!obj)
 		obj = partial_get_one(s, -1);
@@ -166,7 +167,12 @@ static void *alloc_on_node(struct kmem_cache *s, gfp_t gfp, int nid)
 
 static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 {
-	return nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
+	void *obj;
+
+	do {
+		obj = nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
+	} while (obj && slab_debugged(s) && !slab_debug_alloc(s, obj));
+	return obj;
 }
 
 void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
@@ -229,7 +235,7 @@ static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *o
 	return false;
 }
 
-static bool object_is_free(struct kmem_cache *s, const void *obj)
+bool object_is_free(struct kmem_cache *s, const void *obj)
 {
 	if (in_slab_chain(s, obj_slab(obj), obj))
 		return true;
@@ -250,6 +256,13 @@ bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 	return false;
 }
 
+static bool in_use(const char *call, struct kmem_cache *s, void *p)
+{
+	if (slab_debugged(s))
+		return slab_debug_free(call, s, p);
+	return mark_get(p, s->offset) != free_mark || !freed_twice(call, s, p);
+}
+
 /* An object of a slab, but not one of the plain sort, or perhaps free. */
 static void free_object(const char *call, struct page *page, void *p)
 {
@@ -260,7 +273,7 @@ static void free_object(const char *call, struct page *page, void *p)
 		mm_report(call, p, "not the start of an object of %s", s->name);
 		return;
 	}
-	if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))
+	if (!in_use(call, s, p))
 		return;
 	object_give(s, p, s->offset);
 	if (!magazine_push(s, p))

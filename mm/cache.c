@@ -14,6 +14,7 @@
 #include "kernel/printk.h"
 #include "lib/string.h"
 #include "mm/fast.h"
+#include "mm/slab_debug.h"
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
 
@@ -98,25 +99,26 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	/* A constructed object keeps its state while free: its mark lies behind it. */
 	s->offset = ctor ? round_up(s->size, 8) : 0;
 	s->stride = round_up(ctor ? s->offset + 8 : (s->size < 8 ? 8 : s->size), s->align);
+	slab_debug_lay_out(s);
 	s->recip = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
-	s->mask = ctor || s->stride & (s->stride - 1) ? ~0UL : s->stride - 1;
+	s->mask = s->offset || s->stride & (s->stride - 1) ? ~0UL : s->stride - 1;
 	while ((PAGE_SIZE << s->min_order) < s->stride)
 		s->min_order++;
 	s->order = pick_order(s);
 	s->objects = objects_in(s, s->order);
 	s->min_objects = objects_in(s, s->min_order);
-	s->limit = pick_limit(s);
-	if (s->mask == ~0UL && !ctor && !s->order) {
+	s->limit = slab_debugged(s) ? 0 : pick_limit(s);
+	if (s->mask == ~0UL && !s->offset && !s->order) {
 		s->odd_inverse = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
 		s->odd_end = s->objects * s->stride;
 	}
 }
 
-/* The magazine of each CPU; mags NULL: they are kmalloc's, of its own. */
+/* The magazine of each CPU, if there is one; mags NULL: they are kmalloc's, of its own. */
 static void set_magazines(struct kmem_cache *s, struct magazine *mags)
 {
 	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++)
-		magazine_setup(s, c, mags ? &mags[c] : kmalloc_magazine(s->id, c));
+		magazine_setup(s, c, !s->limit ? NULL : mags ? &mags[c] : kmalloc_magazine(s->id, c));
 	s->magazines = mags;
 }
 
@@ -128,8 +130,8 @@ bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, si
 	memset(s, 0, sizeof(*s));
 	s->id = id;
 	memcpy(s->name, name, strlen(name) + 1);
-	lay_out(s, size, align, flags, ctor);
-	if (id > NR_KMALLOC) {
+	lay_out(s, size, align, slab_debug_flags(name, flags), ctor);
+	if (id > NR_KMALLOC && s->limit) {
 		mags = kzalloc(arch_nr_cpus_found() * sizeof(struct magazine), GFP_NOWAIT);
 		if (!mags)
 			return false;

@@ -43,13 +43,15 @@ enum page_type {
 /*
  * Invariant: type is not PT_NONE exactly for the head of a live block and for
  * every page of a live slab. All but state and next are written only by the call
- * that owns the block: after its bits left the free map, before they return.
+ * that owns the block: after its bits left the free map, before they return; isolated
+ * by whoever has an object of the slab, which keeps it from being released.
  */
 struct page {
 	u64 state;    /* head of a slab: the state word; its sequence survives the slab */
 	u32 next;     /* slab: frame number of the next on a stack of slabs */
 	u8 tail;      /* slab: pages from its head */
-	u8 unused[3];
+	u8 isolated;  /* slab: found corrupt, nobody gets an object of it any more; else 0 */
+	u8 unused[2];
 	union {
 		struct {
 			u16 cpu_off;  /* slab: where its cache's struct cache_cpu is in cache_cpu[]; else 0 */
@@ -310,9 +312,10 @@ struct kmem_cache {
 	u32 align, flags;
 	u64 mask;       /* this and the next: struct cache_cpu's */
 	u32 odd_inverse, odd_end;
-	u32 limit;      /* objects one CPU's magazine may hold */
+	u32 limit;      /* objects one CPU's magazine may hold; 0: there is none, all take the long ways */
 	u32 order, min_order;     /* usual and smallest order of a slab */
 	u32 objects, min_objects; /* and how many objects each has */
+	u32 red_left;   /* bytes before each object: a debugged cache's red zone */
 	void (*ctor)(void *);
 	struct magazine *magazines; /* of a cache that is not kmalloc's: one a CPU */
 	struct slab_stacks partial[MAX_NUMNODES];
@@ -486,6 +489,8 @@ void cache_free_slow(struct kmem_cache *s, void *obj);
 void free_uncommon(const void *p, const char *call);
 /* obj is marked as free: is it? Then it has been reported. */
 bool freed_twice(const char *call, struct kmem_cache *s, const void *obj);
+/* Is it in its slab's chain, in a magazine or put off, by one look? */
+bool object_is_free(struct kmem_cache *s, const void *obj);
 
 /* cache.c */
 void cache_init(void);
@@ -546,6 +551,8 @@ u64 trim_all(void);
 
 /* "bad free: kfree(ptr) on CPU n in context: what"; counts it; policy. */
 void mm_report(const char *call, const void *p, const char *fmt, ...) __printf(3, 4);
+/* Will the next one be printed? Then others may add to it. */
+bool mm_report_wanted(void);
 
 struct mm_fail_counts {
 	u64 failures, spurious;

@@ -47,6 +47,11 @@ void mm_report(const char *call, const void *p, const char *fmt, ...)
 		printk("mm: further reports are counted, not printed\n");
 }
 
+bool mm_report_wanted(void)
+{
+	return !quiet && mm_reports() < REPORTS_PRINTED;
+}
+
 u64 mm_reports(void)
 {
 	return __atomic_load_n(&reports, __ATOMIC_SEQ_CST);

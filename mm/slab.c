@@ -12,6 +12,7 @@
  * All functions: any context, any CPU.
  */
 #include "mm/internal.h"
+#include "mm/slab_debug.h"
 #include <anyctx/smp.h>
 #include <arch/fetch.h>
 
@@ -22,12 +23,12 @@ static bool cas_state(struct page *head, u64 *old, u64 new)
 
 void *slab_object(const struct kmem_cache *s, const struct page *head, unsigned int idx)
 {
-	return (char *)pfn_addr(page_pfn(head)) + (u64)idx * s->stride;
+	return (char *)pfn_addr(page_pfn(head)) + s->red_left + (u64)idx * s->stride;
 }
 
 int slab_index(const struct kmem_cache *s, const struct page *head, const void *p)
 {
-	u64 off = (u64)p - (u64)pfn_addr(page_pfn(head)), idx = off * s->recip >> 32;
+	u64 off = (u64)p - s->red_left - (u64)pfn_addr(page_pfn(head)), idx = off * s->recip >> 32;
 
 	return idx * s->stride == off && idx < slab_objects(s, head->order) ? (int)idx : -1;
 }
@@ -94,7 +95,9 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 	*n = slab_objects(s, order);
 	if (s->ctor)
 		construct_all(s, head, *n);
-	sanitize_free(slab_object(s, head, 0), PAGE_SIZE << order); /* and what is between the objects */
+	sanitize_free(pfn_addr(page_pfn(head)), PAGE_SIZE << order); /* and what is between the objects */
+	if (slab_debugged(s))
+		slab_debug_new(s, head, *n);
 	__atomic_store_n(&head->state, make_state(load(&head->state), ST_NONE, 0, s->id, 0), __ATOMIC_RELEASE);
 	set_pages(s, head, order);
 	this_cpu_add64(cache_cpu[s->id].slabs, 1);
