@@ -141,15 +141,15 @@ TEST(badfree, middle_by_cache, "so it is in a cache of odd size, and in what its
 	char *p, *behind;
 
 	reports_begin();
-	s = kmem_cache_create("badfree", 72, 0, 0, NULL);
+	s = kmem_cache_create("badfree", 80, 0, 0, NULL);
 	REQUIRE(s != NULL);
 	p = kmem_cache_alloc(s, GFP_KERNEL);
 	REQUIRE(p != NULL);
-	expect_bad_inside(p, 72, 8, "not the start of an object");
+	expect_bad_inside(p, 80, 8, "not the start of an object");
 	expect_bad_cache_frees(s, p + 8, "not the start of an object");
 	n = slab_objects(s, obj_slab(p)->order);
-	REQUIRE(n * s->stride < PAGE_SIZE << obj_slab(p)->order);
-	behind = (char *)page_address(obj_slab(p)) + n * s->stride;
+	behind = slab_object(s, obj_slab(p), n);
+	REQUIRE(obj_slab(behind) == obj_slab(p));
 	stray_write(behind, nothing, sizeof(nothing));
 	expect_bad_frees(behind, "not the start of an object");
 	kmem_cache_free(s, p);
