@@ -116,6 +116,7 @@ static void print_everywhere(enum context ctx, unsigned int cpu)
 	run_in(CTX_NMI, 0, take, NULL);
 	p = debug_got;
 	REQUIRE(p != NULL);
+	memset(p, 0x5a, DEBUG_SIZE);
 	debug_scribble(p, DEBUG_SIZE + 3, 0x2a, 2);
 	memset(text, 0, sizeof(text));
 	text_len = 0;
@@ -162,7 +163,7 @@ static void expect_fresh(const u8 *p, size_t size, const struct kmem_cache *s)
 		return;
 	}
 	for (size_t k = 0; k < size && s->flags & SLAB_POISON; k++)
-		if (p[k] != 0x5a) {
+		if (p[k] != (init_on_alloc ? 0 : 0x5a)) {
 			test_fail(__FILE__, __LINE__, "size %lu: byte %lu of a new object is %02x", size, k, p[k]);
 			return;
 		}
