@@ -120,6 +120,8 @@ static void *refill_new(struct kmem_cache *s, gfp_t gfp, int nid, bool keep, boo
 
 	if (!head)
 		return NULL;
+	if (CONFIG_HARDENED)
+		return slab_publish_shuffled(s, head, n);
 	first = slab_object(s, head, 0);
 	if (keep && !mm_tight)
 		kept = keep_new(s, first, 1, most_kept(s, n));
@@ -230,7 +232,7 @@ static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *o
 	for (u32 n = ST_FREE(st); n && idx < slab_objects(s, head->order); n--) {
 		if (slab_object(s, head, idx) == obj)
 			return true;
-		idx = link_get(slab_object(s, head, idx), s->offset);
+		idx = link_get(s, slab_object(s, head, idx));
 	}
 	return false;
 }

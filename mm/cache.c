@@ -133,6 +133,7 @@ bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, si
 	memset(s, 0, sizeof(*s));
 	s->id = id;
 	memcpy(s->name, name, strlen(name) + 1);
+	s->secret = CONFIG_HARDENED ? (u32)arch_boot_random() : 0;
 	lay_out(s, size, align, slab_debug_flags(name, flags), ctor);
 	if (id > NR_KMALLOC && s->limit) {
 		mags = kzalloc(arch_nr_cpus_found() * sizeof(struct magazine), GFP_NOWAIT);

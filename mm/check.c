@@ -37,7 +37,7 @@ static void check_chain(const struct kmem_cache *s, struct page *head)
 		}
 		if (slab_debugged(s) && !slab_debug_sound(s, obj))
 			differ("bytes of a free object of a debugged cache", (u64)obj, 1, 0);
-		idx = link_get(obj, s->offset);
+		idx = link_get(s, obj);
 	}
 	if (n != ST_FREE(head->state))
 		differ("free objects of a slab", page_pfn(head), ST_FREE(head->state), n);

@@ -17,6 +17,7 @@
 #include <arch/local.h>
 #include <arch/machine.h>
 #include <arch/sanitize.h>
+#include "mm/harden.h"
 
 /* ------------------------------------------------------------------ pages */
 
@@ -318,6 +319,7 @@ struct kmem_cache {
 	u32 red_left;   /* bytes before each object: a debugged cache's red zone */
 	void (*ctor)(void *);
 	struct magazine *magazines; /* of a cache that is not kmalloc's: one a CPU */
+	u32 secret; /* of its links, with CONFIG_HARDENED */
 	struct slab_stacks partial[MAX_NUMNODES];
 };
 extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
@@ -353,14 +355,14 @@ static __always_inline void mark_set(void *obj, u32 offset, u32 mark)
 	sanitize_write32(mark_at(obj, offset), mark);
 }
 
-static __always_inline u32 link_get(const void *obj, u32 offset)
+static __always_inline u32 link_get(const struct kmem_cache *s, const void *obj)
 {
-	return sanitize_read32((u32 *)((char *)obj + offset)) ^ free_mark;
+	return sanitize_read32((u32 *)((char *)obj + s->offset)) ^ free_mark ^ link_key(s->secret, obj);
 }
 
-static __always_inline void link_set(void *obj, u32 offset, u32 next)
+static __always_inline void link_set(const struct kmem_cache *s, void *obj, u32 next)
 {
-	sanitize_write32((u32 *)((char *)obj + offset), next ^ free_mark);
+	sanitize_write32((u32 *)((char *)obj + s->offset), next ^ free_mark ^ link_key(s->secret, obj));
 }
 
 /* The object leaves the free ones: its mark goes. */
@@ -368,11 +370,15 @@ static __always_inline void object_take(const struct kmem_cache *s, void *obj, u
 {
 	mark_set(obj, offset, 0);
 	sanitize_alloc(obj, s->size, offset); /* a constructed one has its mark behind it */
+	if (CONFIG_HARDENED && !s->ctor)
+		init_taken(obj, s->size);
 }
 
 /* It joins them, to be called before anybody can get it. */
 static __always_inline void object_give(const struct kmem_cache *s, void *obj, u32 offset)
 {
+	if (CONFIG_HARDENED && !s->ctor && !(s->flags & SLAB_POISON))
+		init_given(obj, s->size);
 	sanitize_free(obj, s->size);
 	mark_set(obj, offset, free_mark);
 }
@@ -422,6 +428,8 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n);
 /* Objects from..n-1 of a new slab into its chain, for everyone. */
 void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n);
+/* All n but one in an order by chance; that one, marked or not, is the caller's. */
+void *slab_publish_shuffled(struct kmem_cache *s, struct page *head, unsigned int n);
 /* One free object, or NULL; the slab may be gone by now. */
 void *slab_get_one(struct kmem_cache *s, struct page *head);
 /* Up to max of them at once; how many. */

@@ -54,7 +54,7 @@ static int depth_of(const void *p)
 	for (int n = 0; n < (int)ST_FREE(slab->state); n++) {
 		if (slab_object(cache, slab, idx) == p)
 			return n;
-		idx = link_get(slab_object(cache, slab, idx), cache->offset);
+		idx = link_get(cache, slab_object(cache, slab, idx));
 	}
 	return -1;
 }

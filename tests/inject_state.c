@@ -291,7 +291,7 @@ static u64 chain_length(const struct kmem_cache *s, const struct page *head)
 	u32 idx = ST_HEAD(head->state), n = 0;
 
 	for (; idx < s->objects && n <= s->objects; n++)
-		idx = link_get(slab_object(s, head, idx), s->offset);
+		idx = link_get(s, slab_object(s, head, idx));
 	return n;
 }
 
