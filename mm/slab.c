@@ -11,7 +11,7 @@
  *
  * All functions: any context, any CPU.
  */
-#include "mm/internal.h"
+#include "mm/memcg.h"
 #include "mm/slab_debug.h"
 #include <anyctx/smp.h>
 #include <arch/fetch.h>
@@ -132,6 +132,8 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 	sanitize_free(pfn_addr(page_pfn(head)), PAGE_SIZE << order); /* and what is between the objects */
 	if (slab_debugged(s))
 		slab_debug_new(s, head, *n);
+	if (unlikely(s->flags & SLAB_ACCOUNT))
+		memcg_slab_begin(s, head, *n);
 	__atomic_store_n(&head->state, make_state(load(&head->state), ST_NONE, 0, s->id, 0), __ATOMIC_RELEASE);
 	set_pages(s, head, order);
 	this_cpu_add64(cache_cpu[s->id].slabs, 1);
