@@ -34,19 +34,21 @@ static void look_again(struct kmem_cache *s)
 		magazine_close(s);
 }
 
-/* Into the magazine; what a nested call has left no room for, into the slab. */
-static void keep_objects(struct kmem_cache *s, void *const *objs, unsigned int n)
+/* Into the magazine: true. What a nested call has left no room for, or keeps
+ * interrupting, into the slab: then it is no use to try on. */
+static bool keep_objects(struct kmem_cache *s, void *const *objs, unsigned int n)
 {
 	while (n) {
 		unsigned int went = (unsigned int)magazine_push_many(s, objs, n);
 
 		if (!went) {
 			slab_put(s, objs, n);
-			return;
+			return false;
 		}
 		objs += went;
 		n -= went;
 	}
+	return true;
 }
 
 /*
@@ -58,13 +60,14 @@ static void *refill_from_slab(struct kmem_cache *s, struct page *head)
 {
 	void *batch[MAG_BATCH], *obj;
 	unsigned int n = slab_get_some(s, head, batch, MAG_BATCH);
+	bool kept = true;
 
 	obj = n ? batch[0] : NULL;
 	if (n)
-		keep_objects(s, batch + 1, n - 1);
-	while (n == MAG_BATCH && magazine_room(s) >= MAG_BATCH) {
+		kept = keep_objects(s, batch + 1, n - 1);
+	while (kept && n == MAG_BATCH && magazine_room(s) >= MAG_BATCH) {
 		n = slab_get_some(s, head, batch, MAG_BATCH);
-		keep_objects(s, batch, n);
+		kept = keep_objects(s, batch, n);
 	}
 	return obj;
 }
