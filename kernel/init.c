@@ -13,6 +13,7 @@
 #include "kernel/crash.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "kernel/sched.h"
 #include "kernel/shell.h"
 #include "kernel/smp.h"
 #include "kernel/tick.h"
@@ -33,6 +34,7 @@ KPARAM_INT(shell, "shell", 0, 1, "1: stay at a prompt after the job");
 static void bring_up(void)
 {
 	arch_machine_init();
+	sched_prepare();
 	boot_mark("ACPI tables, per-CPU areas");
 	mm_init();
 	panic_mm_is_up();

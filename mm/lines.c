@@ -19,6 +19,7 @@
  * All functions: any context, any CPU.
  */
 #include "mm/internal.h"
+#include "mm/mm.h"
 #include <anyctx/smp.h>
 
 u64 *line_words;
@@ -132,6 +133,12 @@ void hint_begin(void)
 void hint_end(void)
 {
 	this_cpu_add64(hint_work, -1);
+}
+
+/* Who counts itself must count itself out here. */
+bool mm_may_preempt(void)
+{
+	return !(u32)this_cpu_read64(hint_work);
 }
 
 /* Busy may also be a call of this very CPU that we have interrupted. */

@@ -40,6 +40,8 @@ struct mm_stats {
 void mm_get_stats(struct mm_stats *st);
 /* Those of spurious_failures that this CPU has counted. Any context. */
 u64 mm_spurious_here(void);
+/* Is this CPU's thread in no change that it must end on this CPU? Any context. */
+bool mm_may_preempt(void);
 /* Is it an instruction of mm/? */
 bool mm_in_text(u64 pc);
 
