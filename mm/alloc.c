@@ -172,13 +172,9 @@ static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 	return nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
 }
 
-void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+static void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 {
-	void *obj;
-
-	if (fail_slab(s))
-		return NULL;
-	obj = alloc_try(s, gfp, nid);
+	void *obj = alloc_try(s, gfp, nid);
 	for (unsigned int i = 0; !obj && i < ALLOC_TRIES; i++) {
 		bool got = reclaim();
 
@@ -191,6 +187,19 @@ void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 	if (!obj)
 		count_failure();
 	return taken(s, obj);
+}
+
+/* The long ways keep the CPU: what is in a call's hands is in one call's a CPU. */
+void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	void *obj;
+
+	if (fail_slab(s))
+		return NULL;
+	preempt_disable();
+	obj = alloc_slow(s, gfp, nid);
+	preempt_enable();
+	return obj;
 }
 
 /* ---------------------------------------------------------------- freeing */
@@ -206,7 +215,7 @@ static bool free_keeping(struct kmem_cache *s, void *obj)
 	return kept;
 }
 
-void cache_free_slow(struct kmem_cache *s, void *obj)
+static void free_slow(struct kmem_cache *s, void *obj)
 {
 	enum context ctx = current_context();
 
@@ -217,6 +226,13 @@ void cache_free_slow(struct kmem_cache *s, void *obj)
 			return;
 	}
 	slab_put(s, &obj, 1);
+}
+
+void cache_free_slow(struct kmem_cache *s, void *obj)
+{
+	preempt_disable();
+	free_slow(s, obj);
+	preempt_enable();
 }
 
 static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *obj)

@@ -13,6 +13,7 @@
 
 #include <anyctx/gfp.h>
 #include <anyctx/percpu.h>
+#include <anyctx/preempt.h>
 #include <anyctx/slab.h>
 #include <arch/local.h>
 #include <arch/machine.h>

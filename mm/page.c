@@ -253,7 +253,9 @@ struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_
 		return page;
 	if (fail_page(order))
 		return NULL;
+	preempt_disable();
 	pfn = take_once(gfp, local ? page_home_node() : nid, order, local);
+	preempt_enable();
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, 0, type);
 }
 
@@ -271,7 +273,9 @@ struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, en
 		return page;
 	if (fail_page(order))
 		return NULL;
+	preempt_disable();
 	pfn = take_slow(gfp, local ? page_home_node() : nid, order, local);
+	preempt_enable();
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, refcount, type);
 }
 
@@ -320,6 +324,7 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	u64 pfn = page_pfn(page);
 	enum put put = PUT_ELSEWHERE;
 
+	preempt_disable();
 	page_given(page, order, type);
 	if (order == LINE_SHIFT) {
 		line_page_give(pfn, type);
@@ -335,13 +340,16 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	}
 	if (unlikely(mm_tight))
 		page_freed_tight();
+	preempt_enable();
 }
 
 /* Nobody keeps pages now; and it may be over. */
 void page_freed_tight(void)
 {
+	preempt_disable();
 	page_flush_cpu();
 	tight_check();
+	preempt_enable();
 }
 
 int page_home_node(void)

@@ -257,7 +257,10 @@ u64 partial_trim(struct kmem_cache *s, int nid)
 	struct slab_stacks *p = &s->partial[nid];
 	u64 pages;
 
+	preempt_disable();
 	__atomic_store_n(&p->empties, 0, __ATOMIC_RELAXED);
 	pages = stack_trim(s, p, 1);
-	return pages + stack_trim(s, p, 0);
+	pages += stack_trim(s, p, 0);
+	preempt_enable();
+	return pages;
 }
