@@ -109,7 +109,7 @@ struct task *kthread_run(int (*fn)(void *arg), void *arg, const char *name)
 	return t;
 }
 
-struct task *kthread_run_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cpu, const char *name)
+struct task *kthread_create_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cpu, const char *name)
 {
 	struct task *t = cpu < num_online_cpus() ? kthread_create(fn, arg, name) : NULL;
 
@@ -117,7 +117,15 @@ struct task *kthread_run_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cp
 		return NULL;
 	t->wanted = (s32)cpu;
 	t->cpu = cpu;
-	wake_up_process(t);
+	return t;
+}
+
+struct task *kthread_run_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cpu, const char *name)
+{
+	struct task *t = kthread_create_on_cpu(fn, arg, cpu, name);
+
+	if (t)
+		wake_up_process(t);
 	return t;
 }
 

@@ -79,8 +79,8 @@ TEST(kthread, priorities, "of threads that could run, the highest priority runs 
 	n_order = 0;
 	preempt_disable();
 	for (unsigned int i = 0; i < ARRAY_SIZE(prio); i++) {
-		t[i] = kthread_create(note_self, (void *)(u64)prio[i], "prio");
-		EXPECT(t[i] != NULL && !kthread_set_cpu(t[i], 0));
+		t[i] = kthread_create_on_cpu(note_self, (void *)(u64)prio[i], 0, "prio");
+		EXPECT(t[i] != NULL);
 		sched_set_priority(t[i], prio[i]);
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(prio); i++)
@@ -117,9 +117,8 @@ TEST(kthread, round_robin, "threads of equal priority that never sleep all get o
 		spins[i] = 0;
 	stop_spinning = 0;
 	for (unsigned int i = 0; i < 4; i++) {
-		t[i] = kthread_create(spin, &spins[i], "spin");
+		t[i] = kthread_create_on_cpu(spin, &spins[i], 0, "spin");
 		REQUIRE(t[i]);
-		kthread_set_cpu(t[i], 0);
 		sched_set_priority(t[i], i < 3 ? PRIO_NORMAL : PRIO_NORMAL - 1);
 		wake_up_process(t[i]);
 	}
@@ -162,9 +161,8 @@ static void wake_high(void *unused)
 
 TEST(kthread, preemption, "a thread of higher priority, woken from any context, runs before the interrupted one goes on")
 {
-	high_thread = kthread_create(high, NULL, "high");
+	high_thread = kthread_create_on_cpu(high, NULL, 0, "high");
 	REQUIRE(high_thread);
-	kthread_set_cpu(high_thread, 0);
 	sched_set_priority(high_thread, PRIO_HIGHEST);
 	wake_up_process(high_thread);
 	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++)

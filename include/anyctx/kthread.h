@@ -36,6 +36,7 @@ struct task *kthread_create(int (*fn)(void *arg), void *arg, const char *name);
 /* The same, and it runs. */
 struct task *kthread_run(int (*fn)(void *arg), void *arg, const char *name);
 /* The same on one CPU; NULL also if there is no such CPU. */
+struct task *kthread_create_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cpu, const char *name);
 struct task *kthread_run_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cpu, const char *name);
 /* Wait until it has ended: what fn returned. The thread is gone then. Each thread is
  * joined once, by any other. */
