@@ -7,9 +7,11 @@
  * until the joiner stores 0 to `used`. Stacks are mapped at boot, each above a guard
  * page that never is, and belong to their slot for ever.
  */
+#include <anyctx/config.h>
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
 #include <arch/irq.h>
+#include <arch/machine.h>
 #include <arch/switch.h>
 #include "kernel/cmdline.h"
 #include "kernel/context.h"
@@ -22,13 +24,15 @@
 static s64 threads = 16;
 KPARAM_INT(threads, "threads", 0, MAX_THREADS, "threads that there may be at once, besides one for each CPU");
 
-static struct task pool[MAX_THREADS];
+/* And under CONFIG_RT one for each CPU (kernel/rt/lazy.c). */
+static struct task pool[MAX_THREADS + (CONFIG_RT ? NR_CPUS : 0)];
+static unsigned int nr_threads;
 
 unsigned int kthreads_on(unsigned int cpu)
 {
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < (unsigned int)threads; i++)
+	for (unsigned int i = 0; i < nr_threads; i++)
 		n += READ_ONCE(pool[i].used) && READ_ONCE(pool[i].cpu) == cpu;
 	return n;
 }
@@ -45,7 +49,7 @@ static unsigned int least_busy(void)
 
 static struct task *take_slot(void)
 {
-	for (unsigned int i = 0; i < (unsigned int)threads; i++) {
+	for (unsigned int i = 0; i < nr_threads; i++) {
 		u32 free = 0;
 
 		if (__atomic_compare_exchange_n(&pool[i].used, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -90,7 +94,8 @@ struct task *kthread_create(int (*fn)(void *arg), void *arg, const char *name)
 	set_name(t, name);
 	t->prio = PRIO_NORMAL;
 	t->wanted = CPU_ANY;
-	t->stop = t->pinned = 0;
+	t->stop = t->pinned = t->boost = 0;
+	t->long_work = 0;
 	t->dying = t->sleeping = false;
 	t->joiner = NULL;
 	t->rsp = arch_new_stack(t->stack_top, run_thread);
@@ -192,6 +197,7 @@ unsigned int task_priority(const struct task *t)
 
 void kthread_prepare(void)
 {
-	for (unsigned int i = 0; i < (unsigned int)threads; i++)
+	nr_threads = (unsigned int)threads + (CONFIG_RT ? arch_nr_cpus_found() : 0);
+	for (unsigned int i = 0; i < nr_threads; i++)
 		pool[i].stack_top = (u64)arch_stack_alloc();
 }

@@ -9,7 +9,7 @@
 
 void rq_add(struct rq *q, struct task *t, bool in_front)
 {
-	u32 l = t->level = READ_ONCE(t->prio);
+	u32 l = t->level = task_prio(t);
 	bool empty = !q->head[l];
 
 	t->next = in_front ? q->head[l] : NULL;

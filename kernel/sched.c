@@ -95,7 +95,7 @@ static void arrived(struct rq *q, struct task *t)
 	}
 	t->parked = false;
 	rq_add(q, t, false);
-	if (q->curr->parked || READ_ONCE(t->prio) > READ_ONCE(q->curr->prio))
+	if (q->curr->parked || task_prio(t) > task_prio(q->curr))
 		ask_resched();
 }
 
@@ -208,7 +208,7 @@ void park_irqs_off(u64 ticks)
 {
 	struct task *t = current_task();
 
-	BUG_ON(!in_thread() || this_cpu_read64(preempt_count) || t->pinned);
+	BUG_ON(!in_thread() || this_cpu_read64(preempt_count));
 	if (!state_park(t))
 		return;
 	t->parked = true;
@@ -273,7 +273,7 @@ void sched_tick(void)
 	wake_sleepers(q);
 	if (t->parked)
 		return;
-	if (elsewhere(t) >= 0 || (--t->slice <= 0 && rq_highest(q) >= (int)READ_ONCE(t->prio)))
+	if (elsewhere(t) >= 0 || (--t->slice <= 0 && rq_highest(q) >= (int)task_prio(t)))
 		ask_resched();
 }
 
@@ -284,14 +284,14 @@ void sched_ipi(void)
 
 	take_messages(q);
 	rq_sort(q);
-	if (q->curr->parked ? q->levels != 0 : elsewhere(q->curr) >= 0 || rq_highest(q) > (int)READ_ONCE(q->curr->prio))
+	if (q->curr->parked ? q->levels != 0 : elsewhere(q->curr) >= 0 || rq_highest(q) > (int)task_prio(q->curr))
 		ask_resched();
 }
 
 /* ----------------------------------------------------- what others may set */
 
 /* It may have moved since: then the CPU that it came to has seen the change. */
-static void tell_its_cpu(const struct task *t)
+void sched_priority_changed(const struct task *t)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	arch_send_ipi(READ_ONCE(t->cpu), IPI_RESCHED);
@@ -300,7 +300,9 @@ static void tell_its_cpu(const struct task *t)
 void sched_set_priority(struct task *t, unsigned int prio)
 {
 	WRITE_ONCE(t->prio, prio < NR_PRIO ? prio : PRIO_HIGHEST);
-	tell_its_cpu(t);
+	sched_priority_changed(t);
+	if (READ_ONCE(t->blocked_on))
+		rt_mutex_requeue(t);
 }
 
 int kthread_set_cpu(struct task *t, int cpu)
@@ -311,7 +313,7 @@ int kthread_set_cpu(struct task *t, int cpu)
 	if (t == current_task() && in_thread() && !arch_irqs_disabled() && !this_cpu_read64(preempt_count))
 		yield();
 	else
-		tell_its_cpu(t);
+		sched_priority_changed(t);
 	return 0;
 }
 
@@ -333,7 +335,7 @@ void migrate_enable(void)
 		return;
 	WRITE_ONCE(t->pinned, t->pinned - 1);
 	if (!t->pinned && elsewhere(t) >= 0)
-		tell_its_cpu(t);
+		sched_priority_changed(t);
 }
 
 /* ------------------------------------------------------------------- boot */

@@ -11,6 +11,7 @@
 
 #include <anyctx/kthread.h>
 #include <anyctx/llist.h>
+#include <anyctx/rtmutex.h>
 
 enum task_state {
 	TASK_RUNNABLE,
@@ -24,7 +25,10 @@ struct task {
 	u32 state;             /* anyone, by compare-and-swap */
 	u32 cpu;               /* where it is; changed by the CPU that sends it away */
 	s32 wanted;            /* anyone: where it is to be, or CPU_ANY */
-	u32 prio;              /* anyone */
+	u32 prio;              /* anyone: its own */
+	u32 boost;             /* inherited; this and the next two: rtmutex.c */
+	struct rt_waiter *blocked_on;
+	struct rt_mutex *held; /* what it holds and others wait for */
 	struct llist_node node;
 	struct task *next;     /* its CPU: behind it in its queue */
 	u32 level;             /* its CPU: which queue */
@@ -35,6 +39,7 @@ struct task {
 	bool sleeping;         /* its CPU: on the list of sleepers */
 	u32 used, stop;        /* anyone: taken from the pool; asked to end */
 	u32 pinned;            /* itself: depth of migrate_disable */
+	u64 long_work;         /* itself: of long_work_begin */
 	struct task *next_sleeper;
 	u64 wake_at;           /* its CPU: tick */
 	struct task *joiner;   /* NULL, who waits for the end, or TASK_GONE; by exchange */
@@ -45,6 +50,14 @@ struct task {
 	char name[KTHREAD_NAME];
 };
 #define TASK_GONE ((struct task *)1)
+
+/* What it runs at. */
+static inline u32 task_prio(const struct task *t)
+{
+	u32 own = READ_ONCE(t->prio), boost = READ_ONCE(t->boost);
+
+	return own > boost ? own : boost;
+}
 
 #define NR_PRIO (PRIO_HIGHEST + 1)
 
@@ -75,7 +88,12 @@ void sleepers_remove(struct rq *q, struct task *t);
 /* One that is due, taken out; NULL: none. */
 struct task *sleepers_due(struct rq *q, u64 tick);
 
+/* ---- rtmutex.c: its own priority has changed ---- */
+void rt_mutex_requeue(struct task *t);
+
 /* ---- sched.c ---- */
+/* What it runs at has changed: its CPU looks. Any context. */
+void sched_priority_changed(const struct task *t);
 struct task *task_of_first(unsigned int cpu);
 /* Sleep, for so many ticks if not 0; interrupts off. */
 void park_irqs_off(u64 ticks);

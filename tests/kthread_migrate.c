@@ -232,7 +232,7 @@ static u32 other_cpu(void)
 
 static void ask(const struct regs *r)
 {
-	bool may = !this_cpu_read64(preempt_count) && mm_may_preempt() && r->rflags & RFLAGS_IF;
+	bool may = !this_cpu_read64(preempt_count) && mm_may_preempt() && r->rflags & RFLAGS_IF && !mover->pinned;
 
 	points++;
 	movable += may;
@@ -243,9 +243,11 @@ static void ask(const struct regs *r)
 
 static bool on_step(struct regs *r, u64 dr6)
 {
-	if (!(dr6 & DR6_SINGLE_STEP) || current_task() != mover)
+	if (!(dr6 & DR6_SINGLE_STEP))
 		return false;
 	arch_debug_undisturbed();
+	if (current_task() != mover)
+		return true; /* in the middle of a switch */
 	steps++;
 	if (asked_from >= 0) {
 		moved++;
@@ -343,6 +345,7 @@ TEST(migrate, every_instruction,
 	for (unsigned int i = 0; i < 2 && i < num_online_cpus(); i++)
 		kthread_stop(disturbers[i].task);
 	EXPECT_EQ(kmem_cache_destroy(constructed), 0);
+	EXPECT(!hint_busy());
 	EXPECT_EQ(wrong, 0);
 	EXPECT_EQ(nulls, 0);
 	test_note("%lu rounds of the disturbers", disturbers[0].rounds + disturbers[1].rounds);

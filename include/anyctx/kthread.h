@@ -76,8 +76,4 @@ unsigned int task_priority(const struct task *t);
  * the threads that stay.
  */
 int kthread_set_cpu(struct task *t, int cpu);
-/* Between them this thread stays on its CPU, though others may run there; they nest. */
-void migrate_disable(void);
-void migrate_enable(void);
-
 #endif

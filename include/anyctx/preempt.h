@@ -33,4 +33,21 @@ static __always_inline void preempt_enable(void)
 		preempt_check();
 }
 
+/*
+ * Between them this thread stays on its CPU, though others may run there, and it may
+ * sleep; they nest. Threads; elsewhere they do nothing. Not in the hosted build.
+ */
+void migrate_disable(void);
+void migrate_enable(void);
+
+/*
+ * A long piece of work, preempt_disable between begin and end; but at each point others
+ * may run, and then it goes on, on the same CPU. A point inside a preempt_disable of the
+ * caller's is none. They nest: it is a point of all of them, so each is to be where
+ * nobody holds anything. CONFIG_RT only; kernel/rt/work.c. Any context.
+ */
+void long_work_begin(void);
+void long_work_end(void);
+void long_work_point(void);
+
 #endif
