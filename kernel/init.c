@@ -50,6 +50,8 @@ static void bring_up(void)
 	       nr_managed_pages() >> (20 - PAGE_SHIFT));
 	arch_print_machine();
 	tick_init();
+	if (CONFIG_RT)
+		lazy_init();
 	if (!fail_init() || !watchdog_init())
 		kernel_exit(EXIT_FAIL);
 }

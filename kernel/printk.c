@@ -46,7 +46,7 @@ static u64 dropped, dropped_told;
 static u32 panic_writer; /* CPU + 1: only this CPU prints, and directly */
 static printk_tap_t tap;
 static void drain_later(struct irq_work *w);
-static struct irq_work later = { .func = drain_later };
+static struct irq_work later = { .lazy = 1, .func = drain_later };
 
 static struct slot *slot_of(u64 pos)
 {

@@ -87,6 +87,7 @@ static void *refill_partial(struct kmem_cache *s, int nid)
 			partial_relist(s, head);
 		}
 		hand_close(slot);
+		mm_point();
 	}
 	return obj;
 }
@@ -178,6 +179,7 @@ static void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 	for (unsigned int i = 0; !obj && i < ALLOC_TRIES; i++) {
 		bool got = reclaim();
 
+		mm_point();
 		obj = alloc_try(s, gfp, nid);
 		if (!got)
 			break;
@@ -196,9 +198,9 @@ void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 
 	if (fail_slab(s))
 		return NULL;
-	preempt_disable();
+	mm_begin();
 	obj = alloc_slow(s, gfp, nid);
-	preempt_enable();
+	mm_end();
 	return obj;
 }
 
@@ -230,9 +232,9 @@ static void free_slow(struct kmem_cache *s, void *obj)
 
 void cache_free_slow(struct kmem_cache *s, void *obj)
 {
-	preempt_disable();
+	mm_begin();
 	free_slow(s, obj);
-	preempt_enable();
+	mm_end();
 }
 
 static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *obj)

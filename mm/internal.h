@@ -11,6 +11,7 @@
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H
 
+#include <anyctx/config.h>
 #include <anyctx/gfp.h>
 #include <anyctx/percpu.h>
 #include <anyctx/preempt.h>
@@ -18,6 +19,33 @@
 #include <arch/local.h>
 #include <arch/machine.h>
 #include <arch/sanitize.h>
+
+/*
+ * Around a long way: the CPU is kept, so what is in a call's hands is in one call's a
+ * CPU. Under CONFIG_RT others may run at each mm_point: where nothing is in hands, no
+ * hand slot is open, no attempt or change of hints under way.
+ */
+static __always_inline void mm_begin(void)
+{
+	if (CONFIG_RT)
+		long_work_begin();
+	else
+		preempt_disable();
+}
+
+static __always_inline void mm_end(void)
+{
+	if (CONFIG_RT)
+		long_work_end();
+	else
+		preempt_enable();
+}
+
+static __always_inline void mm_point(void)
+{
+	if (CONFIG_RT)
+		long_work_point();
+}
 
 /* ------------------------------------------------------------------ pages */
 

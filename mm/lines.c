@@ -133,6 +133,8 @@ void hint_begin(void)
 void hint_end(void)
 {
 	this_cpu_add64(hint_work, -1);
+	if (CONFIG_RT && unlikely(this_cpu_read64(need_resched)))
+		preempt_check(); /* who came meanwhile was refused */
 }
 
 /* Who counts itself must count itself out here. */

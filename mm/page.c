@@ -96,6 +96,7 @@ static u64 refill_from(u64 w, u64 end, unsigned int order, u64 *next)
 			return pfn;
 		if (w <= first)
 			hint_recheck(HINT_ANY, line);
+		mm_point();
 	}
 	return NO_PFN;
 }
@@ -113,6 +114,7 @@ static u64 refill_from_whole(u64 line, u64 end, unsigned int order, u64 *next)
 		if (pfn != NO_PFN)
 			return pfn;
 		hint_recheck(HINT_LINE, line);
+		mm_point();
 	}
 	return NO_PFN;
 }
@@ -253,9 +255,9 @@ struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_
 		return page;
 	if (fail_page(order))
 		return NULL;
-	preempt_disable();
+	mm_begin();
 	pfn = take_once(gfp, local ? page_home_node() : nid, order, local);
-	preempt_enable();
+	mm_end();
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, 0, type);
 }
 
@@ -273,9 +275,9 @@ struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, en
 		return page;
 	if (fail_page(order))
 		return NULL;
-	preempt_disable();
+	mm_begin();
 	pfn = take_slow(gfp, local ? page_home_node() : nid, order, local);
-	preempt_enable();
+	mm_end();
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, refcount, type);
 }
 
@@ -324,7 +326,7 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	u64 pfn = page_pfn(page);
 	enum put put = PUT_ELSEWHERE;
 
-	preempt_disable();
+	mm_begin();
 	page_given(page, order, type);
 	if (order == LINE_SHIFT) {
 		line_page_give(pfn, type);
@@ -340,16 +342,16 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	}
 	if (unlikely(mm_tight))
 		page_freed_tight();
-	preempt_enable();
+	mm_end();
 }
 
 /* Nobody keeps pages now; and it may be over. */
 void page_freed_tight(void)
 {
-	preempt_disable();
+	mm_begin();
 	page_flush_cpu();
 	tight_check();
-	preempt_enable();
+	mm_end();
 }
 
 int page_home_node(void)

@@ -167,6 +167,7 @@ static void *stack_get_one(struct kmem_cache *s, int nid, unsigned int i)
 		if (obj)
 			return obj;
 		drop_exhausted(s, nid, i);
+		mm_point();
 	}
 	return NULL;
 }
@@ -245,6 +246,11 @@ static u64 stack_trim(struct kmem_cache *s, struct slab_stacks *p, unsigned int 
 		else if (!slab_unlist_if_exhausted(s, head))
 			list_push(s, head, !from);
 		hand_hold(slot, 0);
+		if (CONFIG_RT) { /* a point is none with a slot open */
+			hand_close(slot);
+			mm_point();
+			slot = hand_open(NULL);
+		}
 	}
 	hand_close(slot);
 	return pages;
@@ -257,10 +263,10 @@ u64 partial_trim(struct kmem_cache *s, int nid)
 	struct slab_stacks *p = &s->partial[nid];
 	u64 pages;
 
-	preempt_disable();
+	mm_begin();
 	__atomic_store_n(&p->empties, 0, __ATOMIC_RELAXED);
 	pages = stack_trim(s, p, 1);
 	pages += stack_trim(s, p, 0);
-	preempt_enable();
+	mm_end();
 	return pages;
 }
