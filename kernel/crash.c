@@ -18,7 +18,7 @@
 static s64 lockup = -1;
 KPARAM_INT(lockup, "lockup", -1, NR_CPUS - 1, "this CPU spins with interrupts off; -1: none");
 static const char *crash;
-KPARAM_STR(crash, "crash", "end badly: panic, everywhere, wild, stack, threadstack, deadlock, triple, hang, badfree, nocache");
+KPARAM_STR(crash, "crash", "end badly: panic, everywhere, wild, stack, threadstack, deadlock, triple, hang, badfree, nocache, circle, unlock, end, sleep");
 
 static void crash_panic(void)
 {
@@ -127,6 +127,8 @@ static bool crash_as_asked(void)
 			crashes[i].run();
 			return false;
 		}
+	if (crash_in_thread(crash))
+		return false;
 	printk("error: crash=%s is none of those that the list of arguments names\n", crash);
 	return false;
 }

@@ -148,7 +148,8 @@ int kthread_join(struct task *t)
 	struct task *none = NULL;
 	int result;
 
-	BUG_ON(!in_thread() || arch_irqs_disabled() || t == current_task() || t->first);
+	check_may_sleep("kthread_join");
+	BUG_ON(t == current_task() || t->first);
 	if (!__atomic_compare_exchange_n(&t->joiner, &none, current_task(), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		BUG_ON(none != TASK_GONE);
 	while (__atomic_load_n(&t->joiner, __ATOMIC_SEQ_CST) != TASK_GONE)

@@ -165,7 +165,7 @@ static void lock_slow(struct rt_mutex *m)
 {
 	struct rt_waiter w = { .task = current_task(), .lock = m };
 
-	BUG_ON(arch_irqs_disabled() || this_cpu_read64(preempt_count));
+	check_may_sleep("rt_mutex_lock");
 	if (begin_wait(m, &w))
 		return;
 	while (!__atomic_load_n(&w.granted, __ATOMIC_ACQUIRE))

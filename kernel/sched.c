@@ -183,9 +183,18 @@ void sched_preempt(void)
 	reschedule(q->curr->slice > 0);
 }
 
+void check_may_sleep(const char *call)
+{
+	const char *why = !in_thread() ? "an interrupt or exception" : this_cpu_read64(preempt_count) ?
+			  "a thread that keeps its CPU" : arch_irqs_disabled() ? "a thread with interrupts off" : NULL;
+
+	if (unlikely(why))
+		panic("%s in %s", call, why);
+}
+
 void yield(void)
 {
-	BUG_ON(!in_thread() || arch_irqs_disabled() || this_cpu_read64(preempt_count));
+	check_may_sleep("yield");
 	arch_irq_disable();
 	reschedule(false);
 	arch_irq_enable();
@@ -208,7 +217,6 @@ void park_irqs_off(u64 ticks)
 {
 	struct task *t = current_task();
 
-	BUG_ON(!in_thread() || this_cpu_read64(preempt_count));
 	if (!state_park(t))
 		return;
 	t->parked = true;
@@ -225,7 +233,7 @@ void park_irqs_off(u64 ticks)
 
 void park(void)
 {
-	BUG_ON(arch_irqs_disabled());
+	check_may_sleep("park");
 	arch_irq_disable();
 	park_irqs_off(0);
 	arch_irq_enable();

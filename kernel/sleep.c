@@ -54,6 +54,7 @@ s64 schedule_timeout(s64 ticks)
 
 	if (ticks <= 0)
 		return 0;
+	check_may_sleep("schedule_timeout");
 	arch_irq_disable();
 	cpu = smp_processor_id();
 	end = tick_number(cpu) + (u64)ticks;

@@ -95,6 +95,8 @@ void rt_mutex_requeue(struct task *t);
 /* What it runs at has changed: its CPU looks. Any context. */
 void sched_priority_changed(const struct task *t);
 struct task *task_of_first(unsigned int cpu);
+/* Else a panic that says so. */
+void check_may_sleep(const char *call);
 /* Sleep, for so many ticks if not 0; interrupts off. */
 void park_irqs_off(u64 ticks);
 /* The thread that runs ends; interrupts off. */

@@ -5,6 +5,7 @@
  * nobody is preempted, and kthread.h is not there.
  */
 #include <arch/irq.h>
+#include "kernel/crash.h"
 #include "kernel/sched.h"
 
 void sched_prepare(void)
@@ -31,6 +32,12 @@ void cpu_idle(void)
 void call_in_thread(int (*fn)(void *arg), void *arg)
 {
 	fn(arg);
+}
+
+bool crash_in_thread(const char *how)
+{
+	(void)how;
+	return false;
 }
 
 /* With nothing on its list: only to wake it. */
