@@ -478,6 +478,8 @@ void partial_count_empty(struct kmem_cache *s, int nid);
 bool partial_wants_trim(const struct kmem_cache *s, int nid);
 unsigned int hand_open(const struct page *head); /* head may be NULL */
 void hand_close(unsigned int slot);
+/* How many are open, on all CPUs: none at rest. */
+unsigned int hands_open(void);
 
 /* A free object that has lost its mark: reported, and nobody gets it any more. */
 void object_lost(const struct kmem_cache *s, const void *obj);

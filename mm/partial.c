@@ -53,6 +53,15 @@ void hand_close(unsigned int slot)
 	WRITE_ONCE(this_cpu_ptr(hands)->depth, slot);
 }
 
+unsigned int hands_open(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int c = 0; c < num_online_cpus(); c++)
+		n += READ_ONCE(per_cpu_ptr(hands, c)->depth);
+	return n;
+}
+
 static bool on_node(u64 pfn, int nid)
 {
 	return nid < 0 || line_node[pfn >> LINE_SHIFT] == nid;

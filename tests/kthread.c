@@ -311,6 +311,24 @@ TEST(kthread, wait_queue, "four threads on all CPUs hand a number on, four hundr
 	EXPECT(!wait_event_timeout(queue, READ_ONCE(level) == 0, 3));
 }
 
+static u32 looks;
+
+/* False, as it was when asked; but it has become true meanwhile, and nobody waited yet. */
+static bool true_too_late(void)
+{
+	if (looks++)
+		return true;
+	wake_up_all(&queue);
+	return false;
+}
+
+TEST(kthread, wait_looks_twice, "a condition that becomes true between the look at it and the wait is seen at once")
+{
+	looks = 0;
+	EXPECT(wait_event_timeout(queue, true_too_late(), 20));
+	EXPECT_EQ(looks, 3); /* before, on the queue, and off it again */
+}
+
 /* ---- moving ---- */
 
 static int wander(void *arg)

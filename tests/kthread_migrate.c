@@ -346,6 +346,7 @@ TEST(migrate, every_instruction,
 		kthread_stop(disturbers[i].task);
 	EXPECT_EQ(kmem_cache_destroy(constructed), 0);
 	EXPECT(!hint_busy());
+	EXPECT_EQ(hands_open(), 0);
 	EXPECT_EQ(wrong, 0);
 	EXPECT_EQ(nulls, 0);
 	test_note("%lu rounds of the disturbers", disturbers[0].rounds + disturbers[1].rounds);
