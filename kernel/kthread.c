@@ -39,9 +39,9 @@ unsigned int kthreads_on(unsigned int cpu)
 
 static unsigned int least_busy(void)
 {
-	unsigned int best = 0;
+	unsigned int cpu, best = 0;
 
-	for (unsigned int cpu = 1; cpu < num_online_cpus(); cpu++)
+	for_each_online_cpu(cpu)
 		if (kthreads_on(cpu) < kthreads_on(best))
 			best = cpu;
 	return best;
@@ -116,7 +116,7 @@ struct task *kthread_run(int (*fn)(void *arg), void *arg, const char *name)
 
 struct task *kthread_create_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cpu, const char *name)
 {
-	struct task *t = cpu < num_online_cpus() ? kthread_create(fn, arg, name) : NULL;
+	struct task *t = cpu_online(cpu) ? kthread_create(fn, arg, name) : NULL;
 
 	if (!t)
 		return NULL;

@@ -315,7 +315,7 @@ void sched_set_priority(struct task *t, unsigned int prio)
 
 int kthread_set_cpu(struct task *t, int cpu)
 {
-	if (t->first || cpu < CPU_ANY || cpu >= (int)num_online_cpus())
+	if (t->first || cpu < CPU_ANY || (cpu >= 0 && !cpu_online((unsigned int)cpu)))
 		return -EINVAL;
 	WRITE_ONCE(t->wanted, cpu);
 	if (t == current_task() && in_thread() && !arch_irqs_disabled() && !this_cpu_read64(preempt_count))

@@ -18,6 +18,8 @@ void sched_ipi(void);
 void cpu_idle(void);
 /* fn(arg) on a thread of its own, which is waited for; here if there is none. */
 void call_in_thread(int (*fn)(void *arg), void *arg);
+/* Threads of the pool that are on a CPU; may have changed when it returns. */
+unsigned int kthreads_on(unsigned int cpu);
 /* Any context. */
 void cpu_wake(unsigned int cpu);
 

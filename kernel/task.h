@@ -107,8 +107,6 @@ void sched_switched(void);
 /* ---- kthread.c ---- */
 /* Nothing of it is in use any more. Interrupts off. */
 void kthread_gone(struct task *t);
-/* Threads of the pool that are on a CPU. */
-unsigned int kthreads_on(unsigned int cpu);
 void kthread_prepare(void);
 
 #endif

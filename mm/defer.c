@@ -14,6 +14,7 @@
 #include "kernel/context.h"
 #include "kernel/panic.h"
 #include "mm/internal.h"
+#include <anyctx/cpu.h>
 #include <anyctx/irq_work.h>
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
@@ -21,7 +22,11 @@
 #define RETRIES 4
 #define BARRIER_TRIES 1000
 
-static DEFINE_PER_CPU(struct magazine, defer_stack);
+/* Built as a magazine is. With CONFIG_TINY nothing is put off, and it stays empty. */
+struct defer_stack {
+	void *slot[CONFIG_TINY ? 2 : MAG_SLOTS];
+} __aligned(CONFIG_TINY ? sizeof(void *) : LOCAL_STACK_BYTES);
+static DEFINE_PER_CPU(struct defer_stack, defer_stack);
 static DEFINE_PER_CPU(void **, defer_top);
 static DEFINE_PER_CPU(struct irq_work, defer_work);
 DEFINE_PER_CPU(struct defer_counts, defer_counts);
@@ -33,6 +38,8 @@ static struct kmem_cache *cache_of(const void *obj)
 
 bool defer_free(void *obj)
 {
+	if (CONFIG_TINY)
+		return false;
 	if (local_push(&defer_top, 0, obj) != LOCAL_DONE)
 		return false;
 	this_cpu_add64(defer_counts.queued, 1);
@@ -128,13 +135,15 @@ void defer_kick(void)
 
 void defer_kick_all(void)
 {
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	unsigned int c;
+
+	for_each_online_cpu(c)
 		irq_work_queue_on(per_cpu_ptr(defer_work, c), c);
 }
 
 void defer_settle(void)
 {
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		irq_work_sync(per_cpu_ptr(defer_work, c));
 }
 
@@ -154,7 +163,9 @@ void defer_free_barrier(void)
 	for (unsigned int i = 0; i < BARRIER_TRIES; i++) {
 		u32 unfinished = 0;
 
+		cpus_read_lock(); /* who goes is not asked any more, and has not served yet */
 		on_each_cpu(serve_here, &unfinished, true);
+		cpus_read_unlock();
 		if (!unfinished)
 			return;
 	}

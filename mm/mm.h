@@ -15,6 +15,15 @@ void mm_init(void);
 void mm_quiesce(void);
 
 /*
+ * For kernel/cpu.c. What this CPU caches goes back, and does not come again if the CPU is
+ * offline: any context. Does a CPU hold anything? Exact if it sleeps; any context. The
+ * CPUs online share the memory of their nodes, each to search its part first: thread.
+ */
+void mm_cpu_flush(void);
+bool mm_cpu_holds(unsigned int cpu);
+void mm_share_arenas(void);
+
+/*
  * Walk every structure and compare every counter with the walk. At rest, in
  * thread context. Returns the number of differences; each is printed.
  */
@@ -45,8 +54,14 @@ bool mm_may_preempt(void);
 /* Is it an instruction of mm/? */
 bool mm_in_text(u64 pc);
 
-/* How many free objects of kmalloc's class of that size (to 8 KiB) one CPU keeps at most. */
+/* How many free objects of kmalloc's class of that size (to 8 KiB) one CPU keeps at most;
+ * 0: none, there are no magazines. */
 u64 mm_kept_of(size_t size);
+/* The same of a cache. */
+struct kmem_cache;
+u64 mm_kept_by(const struct kmem_cache *s);
+/* Does a CPU keep free pages? */
+bool mm_keeps_pages(void);
 
 /*
  * Instructions that one call takes at most, zeroing apart, be there memory or not, on a

@@ -14,6 +14,7 @@
 #include "kernel/panic.h"
 #include "lib/bits.h"
 #include "mm/fail.h"
+#include "mm/mm.h"
 #include "mm/page_fast.h"
 #include "mm/search.h"
 #include <anyctx/smp.h>
@@ -34,7 +35,7 @@ static bool word_back(u64 w, u32 map)
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
 
 	for (unsigned int i = 0; i < NR_PRIVATE; i++)
-		if (w < READ_ONCE(pc->near[i].word) && w >= pc->arena_first * LINE_WORDS)
+		if (w < READ_ONCE(pc->near[i].word) && w >= READ_ONCE(pc->arena_first) * LINE_WORDS)
 			WRITE_ONCE(pc->near[i].word, w);
 	return word_give(w, map);
 }
@@ -147,9 +148,12 @@ static u64 refill_from_below(u64 first, u64 end, unsigned int order, struct refi
  */
 static u64 refill_in(u64 first, u64 end, unsigned int order, struct refill_at *at)
 {
-	u64 w = READ_ONCE(at->word), upto = w / LINE_WORDS + 1 < end ? w / LINE_WORDS + 1 : end;
-	u64 pfn = refill_from(w, end, order, &at->word);
+	u64 w = READ_ONCE(at->word), upto, pfn;
 
+	if (unlikely(w / LINE_WORDS < first || w / LINE_WORDS >= end))
+		w = first * LINE_WORDS; /* the arena has changed */
+	upto = w / LINE_WORDS + 1 < end ? w / LINE_WORDS + 1 : end;
+	pfn = refill_from(w, end, order, &at->word);
 	if (pfn == NO_PFN)
 		pfn = refill_from_below(first, upto, order, at);
 	if (pfn == NO_PFN)
@@ -161,7 +165,7 @@ static u64 refill_in(u64 first, u64 end, unsigned int order, struct refill_at *a
 static u64 private_refill(unsigned int order)
 {
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
-	u64 pfn = refill_in(pc->arena_first, pc->arena_end, order, &pc->near[order != 0]);
+	u64 pfn = refill_in(READ_ONCE(pc->arena_first), READ_ONCE(pc->arena_end), order, &pc->near[order != 0]);
 
 	if (pfn != NO_PFN)
 		return pfn;
@@ -196,7 +200,7 @@ static u64 take_once(gfp_t gfp, int nid, unsigned int order, bool local)
 
 	if (order > WORD_SHIFT)
 		tight_check();
-	else if (local && !mm_tight)
+	else if (local && !mm_tight && !CONFIG_TINY)
 		pfn = private_refill(order);
 	if (pfn == NO_PFN)
 		pfn = take_nearest(nid, order, gfp & __GFP_THISNODE);
@@ -313,7 +317,7 @@ static enum put private_change(u64 pfn, unsigned int order)
 	u64 w = pfn >> WORD_SHIFT;
 	u32 bits = run_mask(order) << (pfn & (WORD_PAGES - 1));
 
-	if (mm_tight || line_node[pfn >> LINE_SHIFT] != page_home_node())
+	if (CONFIG_TINY || mm_tight || line_node[pfn >> LINE_SHIFT] != page_home_node())
 		return PUT_ELSEWHERE;
 	if (word_peek(w) & bits)
 		return PUT_TWICE;
@@ -354,67 +358,12 @@ void page_freed_tight(void)
 	mm_end();
 }
 
+bool mm_keeps_pages(void)
+{
+	return !CONFIG_TINY;
+}
+
 int page_home_node(void)
 {
 	return (int)this_cpu_read64(page_cpu.home_node);
-}
-
-/* -------------------------------------------------------------------- boot */
-
-/* The node whose memory a CPU uses: its own, or the nearest that has any. */
-static int memory_node(unsigned int cpu)
-{
-	for (unsigned int i = 0; i < arch_nr_nodes(); i++) {
-		int nid = nearest_node(arch_cpu_node(cpu), i);
-
-		for (u64 l = 0; l < nr_lines; l++)
-			if (line_node[l] == nid)
-				return nid;
-	}
-	return 0;
-}
-
-static u64 lines_of(int nid)
-{
-	u64 n = 0;
-
-	for (u64 l = 0; l < nr_lines; l++)
-		n += line_node[l] == nid;
-	return n;
-}
-
-/* The line before which `count` lines of the node lie, even for order 10. */
-static u64 nth_line(int nid, u64 count)
-{
-	u64 l = 0;
-
-	for (; l < nr_lines && count; l++)
-		count -= line_node[l] == nid;
-	return l & ~1UL;
-}
-
-/* Each CPU an equal share of the lines of its node, in CPU order. */
-void page_alloc_init(void)
-{
-	unsigned int n = arch_nr_cpus_found(), sharing[MAX_NUMNODES] = { 0 }, nth[MAX_NUMNODES] = { 0 };
-
-	for (unsigned int c = 0; c < n; c++)
-		sharing[memory_node(c)]++;
-	for (unsigned int c = 0; c < n; c++) {
-		struct page_cpu *pc = per_cpu_ptr(page_cpu, c);
-		int nid = memory_node(c);
-		u64 lines = lines_of(nid), i = nth[nid]++;
-
-		pc->arena_first = nth_line(nid, lines * i / sharing[nid]);
-		while (pc->arena_first < nr_lines && line_node[pc->arena_first] != nid)
-			pc->arena_first++;
-		pc->arena_end = i + 1 == sharing[nid] ? nr_lines :
-				nth_line(nid, lines * (i + 1) / sharing[nid]);
-		if (pc->arena_end <= pc->arena_first)
-			pc->arena_end = pc->arena_first + 1; /* more CPUs than lines: they share */
-		pc->cursor = pc->arena_first;
-		for (unsigned int k = 0; k < NR_PRIVATE; k++)
-			pc->near[k].word = pc->far[k].word = pc->arena_first * LINE_WORDS;
-		pc->home_node = (u64)nid;
-	}
 }

@@ -57,7 +57,7 @@ unsigned int hands_open(void)
 {
 	unsigned int n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		n += READ_ONCE(per_cpu_ptr(hands, c)->depth);
 	return n;
 }
@@ -69,7 +69,7 @@ static bool on_node(u64 pfn, int nid)
 
 static void *hands_get_one(struct kmem_cache *s, int nid)
 {
-	for (unsigned int c = 0; c < num_online_cpus(); c++) {
+	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
 		struct hands *h = per_cpu_ptr(hands, c);
 
 		for (unsigned int i = 0; i < HAND_SLOTS; i++) {
@@ -226,6 +226,16 @@ void partial_count_empty(struct kmem_cache *s, int nid)
 	if (__atomic_add_fetch(&s->partial[nid].empties, 1, __ATOMIC_RELAXED) > EMPTIES_KEPT)
 		if (partial_wants_trim(s, nid))
 			defer_kick();
+}
+
+/* It counts as empty no longer. Only where objects come one by one, so that one slab may be
+ * emptied again and again: else the trims are as often as it is. */
+void partial_uncount_empty(struct kmem_cache *s, int nid)
+{
+	u64 *empties = &s->partial[nid].empties, n = load(empties);
+
+	if (n)
+		cas(empties, n, n - 1); /* or not: it is a hint */
 }
 
 /* Worth a walk: many have become empty, and they are a good part of all. */

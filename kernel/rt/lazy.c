@@ -51,7 +51,9 @@ bool irq_work_to_thread(struct irq_work *w)
 
 void lazy_init(void)
 {
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu) {
 		struct task *t = kthread_run_on_cpu(serve, NULL, cpu, "lazy");
 
 		BUG_ON(!t);
