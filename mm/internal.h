@@ -227,6 +227,8 @@ void hints_clear(u64 line);
 u64 hint_next(enum hint h, u64 line, u64 end);
 /* Around each change of the map that a hint must follow. */
 void hint_begin(void);
+/* Is this CPU between the two? Any context. */
+bool hint_open_here(void);
 void hint_end(void);
 bool hint_busy(void);
 /* The same before and after a look by hints, and not HINT_BUSY: all hints were right
@@ -482,6 +484,7 @@ unsigned int hand_open(const struct page *head); /* head may be NULL */
 void hand_close(unsigned int slot);
 /* How many are open, on all CPUs: none at rest. */
 unsigned int hands_open(void);
+bool hand_open_here(void);
 
 /* A free object that has lost its mark: reported, and nobody gets it any more. */
 void object_lost(const struct kmem_cache *s, const void *obj);

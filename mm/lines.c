@@ -19,7 +19,6 @@
  * All functions: any context, any CPU.
  */
 #include "mm/internal.h"
-#include "mm/mm.h"
 #include <anyctx/smp.h>
 
 u64 *line_words;
@@ -137,10 +136,9 @@ void hint_end(void)
 		preempt_check(); /* who came meanwhile was refused */
 }
 
-/* Who counts itself must count itself out here. */
-bool mm_may_preempt(void)
+bool hint_open_here(void)
 {
-	return !(u32)this_cpu_read64(hint_work);
+	return (u32)this_cpu_read64(hint_work);
 }
 
 /* Busy may also be a call of this very CPU that we have interrupted. */

@@ -53,6 +53,11 @@ void hand_close(unsigned int slot)
 	WRITE_ONCE(this_cpu_ptr(hands)->depth, slot);
 }
 
+bool hand_open_here(void)
+{
+	return READ_ONCE(this_cpu_ptr(hands)->depth);
+}
+
 unsigned int hands_open(void)
 {
 	unsigned int n = 0;
