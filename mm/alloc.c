@@ -12,7 +12,7 @@
 #include "kernel/context.h"
 #include "lib/string.h"
 #include "mm/fail.h"
-#include "mm/internal.h"
+#include "mm/memcg.h"
 #include "mm/search.h"
 #include <anyctx/smp.h>
 
@@ -184,6 +184,7 @@ static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 static void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 {
 	void *obj = alloc_try(s, gfp, nid);
+
 	for (unsigned int i = 0; !obj && i < ALLOC_TRIES; i++) {
 		bool got = reclaim();
 
@@ -200,7 +201,7 @@ static void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 }
 
 /* The long ways keep the CPU: what is in a call's hands is in one call's a CPU. */
-void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
 {
 	void *obj;
 
@@ -210,6 +211,13 @@ void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 	obj = alloc_slow(s, gfp, nid);
 	mm_end();
 	return obj;
+}
+
+void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	if (unlikely(s->flags & SLAB_ACCOUNT))
+		return memcg_object_alloc(s, gfp, nid);
+	return cache_alloc_unpaid(s, gfp, nid);
 }
 
 /* ---------------------------------------------------------------- freeing */
@@ -282,15 +290,18 @@ bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 /* An object of a slab, but not one of the plain sort, or perhaps free. */
 static void free_object(const char *call, struct page *page, void *p)
 {
-	struct kmem_cache *s = cache_at(page->cpu_off);
+	struct kmem_cache *s = cache_at(page_cpu_off(page));
 	struct page *head = slab_head(page);
+	int idx = slab_index(s, head, p);
 
-	if (slab_index(s, head, p) < 0) {
+	if (idx < 0) {
 		mm_report(call, p, "not the start of an object of %s", s->name);
 		return;
 	}
 	if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))
 		return;
+	if (unlikely(s->flags & SLAB_ACCOUNT))
+		memcg_object_freed(s, head, (unsigned int)idx);
 	object_give(s, p, s->offset);
 	if (!magazine_push(s, p))
 		cache_free_slow(s, p);
@@ -303,7 +314,7 @@ static struct page *block_around(u64 pfn)
 		struct page *head = pfn_page(pfn & ~((1UL << k) - 1));
 		u8 type = READ_ONCE(head->type);
 
-		if ((type == PT_BLOCK || type == PT_LARGE) && head->order >= k)
+		if (is_any_block(type) && head->order >= k)
 			return head;
 	}
 	return NULL;
