@@ -81,9 +81,12 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso run replay million soak coverage model mutants test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
+.PHONY: all iso presets config-args test-matrix run replay million soak coverage model mutants test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
+# What tools/presets.py asks.
+config-args:
+	@echo '$(CONFIG_ARGS)'
 
 # ---- stamps: a file that changes only when its text does
 .PHONY: FORCE
@@ -212,13 +215,32 @@ mutants:
 test_build = $(Q)$(MAKE) $(JOBS) --no-print-directory iso $(REPLAY_IMG) hosted
 test_build_san = $(Q)$(MAKE) $(JOBS) --no-print-directory hosted SAN=$(1)
 
+# The images of all variants; a test of some cases needs none of them.
+presets:
+	$(Q)set -e; for c in $(CONFIGS); do $(MAKE) $(JOBS) --no-print-directory CONFIG=$$c iso build/$$c/replay.img; done
+# In a build of its own settings: its suites and its part of the matrix.
+one_preset := $(if $(CONFIG),$(if $(T)$(SMP)$(ARGS),,--preset $(CONFIG)))
+
+ifeq ($(CONFIG),)
 test: setup
 	$(test_build)
+	$(if $(T),,$(Q)$(MAKE) --no-print-directory presets)
 	$(call test_build_san,address$(comma)undefined)
 	$(call test_build_san,thread)
 	$(Q)$(PYTHON) tools/test-judge.py
 	$(Q)$(if $(T),,$(MAKE) $(JOBS) --no-print-directory fuzz-corpus)
 	$(Q)$(PYTHON) tools/run-tests.py
+else
+test: setup
+	$(test_build)
+	$(Q)ARGS="$(if $(T)$(SMP)$(ARGS),$(ALL_ARGS))" $(PYTHON) tools/run-tests.py $(one_preset)
+endif
+
+# Every variant, on 1, 2 and 4 CPUs, in each context; ONLY= names boots.
+test-matrix: setup
+	$(test_build)
+	$(Q)$(MAKE) --no-print-directory presets
+	$(Q)$(PYTHON) tools/run-tests.py --matrix --only '$(or $(ONLY),*)'
 
 test-long: setup
 	$(Q)tools/setup.sh valgrind
@@ -226,6 +248,7 @@ test-long: setup
 	$(call test_build_san,address$(comma)undefined)
 	$(call test_build_san,thread)
 	$(call test_build_san,valgrind)
+	$(Q)$(MAKE) --no-print-directory presets
 	$(Q)$(PYTHON) tools/test-judge.py
 	$(Q)$(if $(T),,$(MAKE) $(JOBS) --no-print-directory fuzz-corpus)
 	$(Q)$(PYTHON) tools/run-tests.py --long
@@ -268,6 +291,7 @@ help:
 	'make run        build, boot it in QEMU and run the main job' \
 	'make test       boot it on many machines and run all tests' \
 	'make test-long  the same, longer and on more machines' \
+	'make test-matrix  every variant below on 1, 2 and 4 CPUs in each context' \
 	'make replay SEED=7  the job under a clock that counts instructions: same seed,' \
 	'                same output, to the last byte' \
 	'make soak HOURS=0.5  the job by turns on many machines, with failures injected' \

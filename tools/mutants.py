@@ -7,7 +7,7 @@ A mutant is a patch in tests/mutants/, NN-name.patch, below these lines:
   What: the bug, in a sentence
   Row: N and in our words what went wrong elsewhere (docs/mutants.md), or -
   Test: suite.case,... as the kernel takes it; one of them at least must fail
-  On: kernel SMP=2 [MEM= ARGS= ACCEL= EXTRA= ...: tools/qemu.sh]
+  On: kernel SMP=2 [CONFIG=: a variant of the build; MEM= ARGS= ACCEL= EXTRA= ...: tools/qemu.sh]
       or: hosted cpus=2 [SAN=address,undefined] [ARGS=]
   Note: anything else (optional)
 
@@ -41,6 +41,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
+
+import presets
 
 ROOT = Path(__file__).resolve().parent.parent
 PATCHES = ROOT / "tests" / "mutants"
@@ -84,8 +86,16 @@ class Mutant:
     @property
     def targets(self):
         if self.hosted:
-            return ["hosted", f"SAN={self.san}"]
-        return ["build/replay.img"] if "REPLAY" in self.settings else ["iso"]
+            return ["hosted", f"SAN={self.san}", f"CONFIG={self.config}"]
+        return [f"{self.out}/replay.img" if "REPLAY" in self.settings else "iso", f"CONFIG={self.config}"]
+
+    @property
+    def config(self):
+        return self.settings.get("CONFIG", "")
+
+    @property
+    def out(self):
+        return f"build/{self.config}" if self.config else "build"
 
     @property
     def san(self):
@@ -169,13 +179,14 @@ class Run:
 
 
 def command(mutant):
-    args = f"test={mutant.test} {mutant.settings.get('ARGS', '')}".strip()
+    of_build = presets.config_args(mutant.config)
+    args = " ".join(f"test={mutant.test} {of_build} {mutant.settings.get('ARGS', '')}".split())
     if mutant.hosted:
         san = "".join("-" + {"address": "asan", "undefined": "ubsan", "thread": "tsan"}.get(s, s)
                       for s in mutant.san.split(",") if s)
-        return [f"build/hosted{san}/anyctx", f"cpus={mutant.settings['cpus']}", *shlex.split(args)], {}
-    machine = {k: v for k, v in mutant.settings.items() if k != "ARGS"}
-    return ["tools/qemu.sh"], machine | {"ARGS": args}
+        return [f"{mutant.out}/hosted{san}/anyctx", f"cpus={mutant.settings['cpus']}", *shlex.split(args)], {}
+    machine = {k: v for k, v in mutant.settings.items() if k not in ("ARGS", "CONFIG")}
+    return ["tools/qemu.sh"], machine | presets.images(mutant.config) | {"ARGS": args}
 
 
 def run_in(tree, mutant, limit):
