@@ -81,7 +81,7 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso presets config-args test-matrix run replay million soak coverage model mutants test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
+.PHONY: all iso presets config-args test-matrix costs run replay million soak coverage model mutants test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
 # What tools/presets.py asks.
@@ -262,6 +262,11 @@ bench: setup
 bench-linux: setup
 	$(Q)$(PYTHON) tools/bench-linux.py --kernel '$(KERNEL)' $(if $(STORM),--storm)
 
+# What each variant costs, into docs/costs.md; ONLY= names some.
+costs: setup
+	$(Q)$(PYTHON) tools/costs.py --only '$(or $(ONLY),*)'
+	$(Q)$(PYTHON) tools/costs.py --doc
+
 bench-compare:
 	$(Q)$(PYTHON) tools/bench.py compare '$(A)' '$(B)'
 
@@ -304,6 +309,7 @@ help:
 	'make bench      count the instructions of each operation; results in build/bench' \
 	'make bench-linux  the same operations in Linux; STORM=1: its allocator under NMIs' \
 	'make bench-native  the hosted build beside glibc, mimalloc, jemalloc, tcmalloc' \
+	'make costs      what each variant costs, instructions and bytes: docs/costs.md' \
 	'make bench-compare A=x.json B=y.json   what moved between two results' \
 	'make debug      boot it stopped, with gdb attached' \
 	'make lint       check the sources' \

@@ -20,7 +20,8 @@ same machine, which is tried as well. The status is 0 only if all were killed.
 
   mutants.py [PATTERN]      all, or those whose name matches
   mutants.py --check        only: every patch applies and says what it should
-  mutants.py --doc          writes the table into docs/mutants.md, by the last results
+  mutants.py --doc          writes the table into docs/mutants.md, by the last results; what
+                            was not tried here keeps the line it has there
   --slots N                 so many at a time (2)
 """
 import argparse
@@ -368,15 +369,19 @@ def check(mutants):
 
 def doc_table(mutants):
     results = {r["name"]: r for r in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
+    kept = {line.split(" | ")[0][2:]: line for line in DOC.read_text().splitlines() if re.match(r"\| \d+-", line)}
     lines = ["| mutant | the bug | row | test that fails | where | last result |", "|---|---|---|---|---|---|"]
     for m in mutants:
+        if m.name not in results and m.name in kept:
+            lines.append(kept[m.name])
+            continue
         r = results.get(m.name, {"verdict": "not tried", "how": ""})
         how = r["how"].replace("|", "/").replace("*", "\\*")
         cells = [m.name, m.what + (f" ({m.note})" if m.note else ""), m.number, f"`{m.test}`", m.on,
                  f"{r['verdict']}" + (f": {how[:110]}" if how else "")]
         lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
-    tried = [results[m.name]["verdict"] for m in mutants if m.name in results]
-    lines.append(f"\n{tried.count('killed')} of {len(mutants)} killed.")
+    killed = sum("| killed" in line for line in lines)
+    lines.append(f"\n{killed} of {len(mutants)} killed.")
     return "\n".join(lines)
 
 
