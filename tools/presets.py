@@ -63,10 +63,12 @@ def arguments_known():
 
 
 def present():
-    """Those that this tree has: their build's settings, and all their arguments."""
-    known = arguments_known()
-    return [p for p in PRESETS if (not p.config or (ROOT / "config" / f"{p.config}.mk").exists())
-            and all(word.split("=")[0] in known for word in p.args.split())]
+    """Those that this tree has: their build's settings, and all their arguments. A build without
+    a line is a preset as well."""
+    known, builds = arguments_known(), {p.stem for p in (ROOT / "config").glob("*.mk")}
+    listed = [p for p in PRESETS if (not p.config or p.config in builds)
+              and all(word.split("=")[0] in known for word in p.args.split())]
+    return listed + [Preset(b, config=b, sweep="cut", slow=6) for b in sorted(builds - {p.config for p in PRESETS})]
 
 
 def config_args(config):
