@@ -177,6 +177,9 @@ def boots(long):
         told("no-cx16", 200, r"^cpu: no cmpxchg16b; the allocator uses it nowhere",
              "test=kmalloc.*,slab.*,cache.*,pages*,anyfree.*,rseq.*", SMP=2, CPU="max,-cx16"),
         exact("every-instruction", 200, "test=entry_*,inject.nmi_*"),
+        suite("slab-debug", 500, "test=*,-inject.*,inject.debug* slab_debug=FZPU", SMP=2),
+        job("slab-debug", 200, 3, args="slab_debug=FZPU", SMP=4),
+        outcome("slab-debug-letter", "slab_debug=FX", [FAIL], [r"^error: kernel argument 'slab_debug': 'X' is none of"]),
         job("smp1", 150, 3, SMP=1),
         job("smp2", 150, 3, SMP=2),
         job("smp4", 200, 10, SMP=4, nmi_floor=100_000),
@@ -222,6 +225,8 @@ def boots(long):
             suite("pairs-all", 7200, "test=inject.two_cpus* inject_full=1 pair_both=32", SMP=2),
             suite("hosted-inject-all", 3000, "test=inject.*,-inject.two_cpus* inject_full=1 inject_deep=300", SMP=2,
                   HOSTED=HOSTED["plain"]),
+            suite("slab-debug-smp1", 900, "test=*,-inject.*,inject.debug* slab_debug=FZPU", SMP=1),
+            suite("slab-debug-smp4", 900, "test=*,-inject.*,inject.debug* slab_debug=FZPU", SMP=4),
             suite("smp3", 400, SMP=3),
             suite("smp8", 600, SMP=8),
             suite("smp64", 1800, SMP=64, MEM="1G"),
@@ -483,8 +488,7 @@ def judge_job(boot, status, text):
     deferred = re.findall(r"(\d+) frees deferred, (\d+) served", text)
     # Deferral, while nobody keeps anything, or of caches that have nothing to keep it in.
     unused = ("fail_" in boot.args and "fail_at_hand=0" not in boot.args) or "memcg=" in boot.args \
-        or "anyctx: config tiny
-" in text
+        or "anyctx: config tiny\n" in text
     if not deferred or (int(deferred[-1][0]) == 0 and not unused) or deferred[-1][0] != deferred[-1][1]:
         problems.append(f"frees deferred and served: {deferred[-1] if deferred else 'not told'}")
     if "memcg=" in boot.args and not re.search(r"^paid by groups: .* [1-9]\d* KiB charged", text, re.M):
