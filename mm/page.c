@@ -210,9 +210,9 @@ static u64 take_once(gfp_t gfp, int nid, unsigned int order, bool local)
 {
 	u64 pfn = NO_PFN;
 
-	if (order > WORD_SHIFT)
+	if (order > WORD_SHIFT || CONFIG_TINY)
 		tight_check();
-	else if (local && !mm_tight && !CONFIG_TINY)
+	else if (local && !mm_tight)
 		pfn = private_refill(order);
 	if (pfn == NO_PFN)
 		pfn = take_nearest(nid, order, gfp & __GFP_THISNODE);
