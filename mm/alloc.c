@@ -14,6 +14,7 @@
 #include "mm/fail.h"
 #include "mm/memcg.h"
 #include "mm/search.h"
+#include "mm/slab_debug.h"
 #include <anyctx/smp.h>
 
 #define ALLOC_TRIES 8
@@ -35,19 +36,21 @@ static void look_again(struct kmem_cache *s)
 		magazine_close(s);
 }
 
-/* Into the magazine; what a nested call has left no room for, into the slab. */
-static void keep_objects(struct kmem_cache *s, void *const *objs, unsigned int n)
+/* Into the magazine: true. What a nested call has left no room for, or keeps
+ * interrupting, into the slab: then it is no use to try on. */
+static bool keep_objects(struct kmem_cache *s, void *const *objs, unsigned int n)
 {
 	while (n) {
 		unsigned int went = (unsigned int)magazine_push_many(s, objs, n);
 
 		if (!went) {
 			slab_put(s, objs, n);
-			return;
+			return false;
 		}
 		objs += went;
 		n -= went;
 	}
+	return true;
 }
 
 /*
@@ -59,13 +62,14 @@ static void *refill_from_slab(struct kmem_cache *s, struct page *head)
 {
 	void *batch[MAG_BATCH], *obj;
 	unsigned int n = slab_get_some(s, head, batch, MAG_BATCH);
+	bool kept = true;
 
 	obj = n ? batch[0] : NULL;
 	if (n)
-		keep_objects(s, batch + 1, n - 1);
-	while (n == MAG_BATCH && magazine_room(s) >= MAG_BATCH) {
+		kept = keep_objects(s, batch + 1, n - 1);
+	while (kept && n == MAG_BATCH && magazine_room(s) >= MAG_BATCH) {
 		n = slab_get_some(s, head, batch, MAG_BATCH);
-		keep_objects(s, batch, n);
+		kept = keep_objects(s, batch, n);
 	}
 	return obj;
 }
@@ -85,6 +89,7 @@ static void *refill_partial(struct kmem_cache *s, int nid)
 			partial_relist(s, head);
 		}
 		hand_close(slot);
+		mm_point();
 	}
 	return obj;
 }
@@ -120,6 +125,8 @@ static void *refill_new(struct kmem_cache *s, gfp_t gfp, int nid, bool keep, boo
 
 	if (!head)
 		return NULL;
+	if (CONFIG_HARDENED)
+		return slab_publish_shuffled(s, head, n);
 	first = slab_object(s, head, 0);
 	if (keep && !mm_tight)
 		kept = keep_new(s, first, 1, most_kept(s, n));
@@ -174,19 +181,22 @@ static void *alloc_on_node(struct kmem_cache *s, gfp_t gfp, int nid)
 
 static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 {
-	return nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
-}
-
-void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
-{
 	void *obj;
 
-	if (fail_slab(s))
-		return NULL;
-	obj = alloc_try(s, gfp, nid);
+	do {
+		obj = nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
+	} while (obj && slab_debugged(s) && !slab_debug_alloc(s, obj));
+	return obj;
+}
+
+static void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	void *obj = alloc_try(s, gfp, nid);
+
 	for (unsigned int i = 0; !obj && i < ALLOC_TRIES; i++) {
 		bool got = reclaim();
 
+		mm_point();
 		obj = alloc_try(s, gfp, nid);
 		if (!got)
 			break;
@@ -196,6 +206,19 @@ void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
 	if (!obj)
 		count_failure();
 	return taken(s, obj);
+}
+
+/* The long ways keep the CPU: what is in a call's hands is in one call's a CPU. */
+void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	void *obj;
+
+	if (fail_slab(s))
+		return NULL;
+	mm_begin();
+	obj = alloc_slow(s, gfp, nid);
+	mm_end();
+	return obj;
 }
 
 void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
@@ -218,7 +241,7 @@ static bool free_keeping(struct kmem_cache *s, void *obj)
 	return kept;
 }
 
-void cache_free_slow(struct kmem_cache *s, void *obj)
+static void free_slow(struct kmem_cache *s, void *obj)
 {
 	enum context ctx = current_context();
 
@@ -231,6 +254,13 @@ void cache_free_slow(struct kmem_cache *s, void *obj)
 	slab_put(s, &obj, 1);
 }
 
+void cache_free_slow(struct kmem_cache *s, void *obj)
+{
+	mm_begin();
+	free_slow(s, obj);
+	mm_end();
+}
+
 static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *obj)
 {
 	u64 st = load(&head->state);
@@ -239,12 +269,12 @@ static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *o
 	for (u32 n = ST_FREE(st); n && idx < slab_objects(s, head->order); n--) {
 		if (slab_object(s, head, idx) == obj)
 			return true;
-		idx = link_get(slab_object(s, head, idx), s->offset);
+		idx = link_get(s, slab_object(s, head, idx));
 	}
 	return false;
 }
 
-static bool object_is_free(struct kmem_cache *s, const void *obj)
+bool object_is_free(struct kmem_cache *s, const void *obj)
 {
 	if (in_slab_chain(s, obj_slab(obj), obj))
 		return true;
@@ -265,6 +295,13 @@ bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 	return false;
 }
 
+static bool in_use(const char *call, struct kmem_cache *s, void *p)
+{
+	if (slab_debugged(s))
+		return slab_debug_free(call, s, p);
+	return mark_get(p, s->offset) != free_mark || !freed_twice(call, s, p);
+}
+
 /* An object of a slab, but not one of the plain sort, or perhaps free. */
 static void free_object(const char *call, struct page *page, void *p)
 {
@@ -276,7 +313,7 @@ static void free_object(const char *call, struct page *page, void *p)
 		mm_report(call, p, "not the start of an object of %s", s->name);
 		return;
 	}
-	if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))
+	if (!in_use(call, s, p))
 		return;
 	if (unlikely(s->flags & SLAB_ACCOUNT))
 		memcg_object_freed(s, head, (unsigned int)idx);
