@@ -14,6 +14,7 @@
  * another IPI.
  */
 #include <anyctx/irq_work.h>
+#include <anyctx/lockdep.h>
 #include <arch/irq.h>
 #include "kernel/context.h"
 #include "kernel/panic.h"
@@ -71,6 +72,7 @@ void irq_work_serve(void)
 
 void irq_work_sync(struct irq_work *w)
 {
+	lock_wait_service(&lock_interrupts);
 	BUG_ON(!in_thread() || arch_irqs_disabled());
 	while (__atomic_load_n(&w->state, __ATOMIC_ACQUIRE))
 		cpu_relax();

@@ -12,9 +12,10 @@
 #include <arch/cpu.h>
 #include "kernel/panic.h"
 
-void spin_lock_init(spinlock_t *l)
+void spin_lock_init_at(spinlock_t *l, struct lock_site site)
 {
 	__atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
+	l->site = site;
 }
 
 bool spin_is_locked(const spinlock_t *l)
@@ -22,12 +23,20 @@ bool spin_is_locked(const spinlock_t *l)
 	return __atomic_load_n(&l->owner, __ATOMIC_RELAXED) != 0;
 }
 
-bool spin_trylock(spinlock_t *l)
+static __always_inline bool take(spinlock_t *l)
 {
 	u32 free = 0;
 
 	return __atomic_compare_exchange_n(&l->owner, &free, smp_processor_id() + 1, false,
 					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+bool spin_trylock(spinlock_t *l)
+{
+	if (!take(l))
+		return false;
+	lock_taken(l, &l->site, LOCK_TRIED);
+	return true;
 }
 
 /* Only this CPU writes its own number there, so this reading cannot be stale. */
@@ -47,15 +56,28 @@ static void wait_until_free(const spinlock_t *l)
 
 void spin_lock(spinlock_t *l)
 {
-	while (!spin_trylock(l))
+	lock_wait(l, &l->site);
+	while (!take(l))
 		wait_until_free(l);
+	lock_taken(l, &l->site, LOCK_WAITED);
 }
 
 void spin_unlock(spinlock_t *l)
 {
+	if (!lock_release(l))
+		return;
 	if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_RELAXED) != smp_processor_id() + 1))
 		panic("spin_unlock(%p) on CPU %u: owner is %u", (void *)l, smp_processor_id(), l->owner);
 	__atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
+}
+
+static __always_inline bool take_irqsave(spinlock_t *l, u64 *flags)
+{
+	*flags = arch_irq_save();
+	if (take(l))
+		return true;
+	arch_irq_restore(*flags);
+	return false;
 }
 
 /* Waits with interrupts as they were: the holder may be waiting for our IPI. */
@@ -63,8 +85,10 @@ u64 spin_lock_irqsave(spinlock_t *l)
 {
 	u64 flags;
 
-	while (!spin_trylock_irqsave(l, &flags))
+	lock_wait(l, &l->site);
+	while (!take_irqsave(l, &flags))
 		wait_until_free(l);
+	lock_taken(l, &l->site, LOCK_WAITED);
 	return flags;
 }
 
@@ -76,9 +100,8 @@ void spin_unlock_irqrestore(spinlock_t *l, u64 flags)
 
 bool spin_trylock_irqsave(spinlock_t *l, u64 *flags)
 {
-	*flags = arch_irq_save();
-	if (spin_trylock(l))
-		return true;
-	arch_irq_restore(*flags);
-	return false;
+	if (!take_irqsave(l, flags))
+		return false;
+	lock_taken(l, &l->site, LOCK_TRIED);
+	return true;
 }

@@ -8,6 +8,7 @@
  * sti; hlt, which nothing can split: the IPI that follows the store is either
  * seen as state or wakes the CPU. One giver at a time, in thread context.
  */
+#include <anyctx/lockdep.h>
 #include <anyctx/smp.h>
 #include <arch/irq.h>
 #include "kernel/hooks.h"
@@ -22,6 +23,16 @@ struct cpu_thread {
 };
 static DEFINE_PER_CPU(struct cpu_thread, cpu_thread);
 
+static void run(void (*fn)(void *), void *arg)
+{
+	u64 mark = lock_mark();
+
+	lock_serve_thread(fn);
+	fn(arg);
+	lock_done(fn);
+	lock_ends("a thread's function", mark);
+}
+
 void kernel_secondary(unsigned int cpu)
 {
 	struct cpu_thread *t = per_cpu_ptr(cpu_thread, cpu);
@@ -30,7 +41,7 @@ void kernel_secondary(unsigned int cpu)
 		arch_irq_disable();
 		if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == QUEUED) {
 			arch_irq_enable();
-			t->fn(t->arg);
+			run(t->fn, t->arg);
 			__atomic_store_n(&t->state, IDLE, __ATOMIC_RELEASE);
 		} else {
 			arch_idle();
@@ -40,7 +51,10 @@ void kernel_secondary(unsigned int cpu)
 
 void cpu_thread_wait(unsigned int cpu)
 {
-	while (__atomic_load_n(&per_cpu_ptr(cpu_thread, cpu)->state, __ATOMIC_ACQUIRE) != IDLE)
+	const struct cpu_thread *t = per_cpu_ptr(cpu_thread, cpu);
+
+	lock_wait_thread(t->fn);
+	while (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) != IDLE)
 		cpu_relax();
 }
 

@@ -169,7 +169,7 @@ static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 	return nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
 }
 
-void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+static __always_inline void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 {
 	void *obj;
 
@@ -190,6 +190,17 @@ void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 	return taken(s, obj);
 }
 
+void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	void *obj;
+
+	reclaim_announce(gfp);
+	lock_section(s->name);
+	obj = alloc_slow(s, gfp, nid);
+	lock_done(s->name);
+	return obj;
+}
+
 /* ---------------------------------------------------------------- freeing */
 
 static bool free_keeping(struct kmem_cache *s, void *obj)
@@ -203,7 +214,7 @@ static bool free_keeping(struct kmem_cache *s, void *obj)
 	return kept;
 }
 
-void cache_free_slow(struct kmem_cache *s, void *obj)
+static __always_inline void free_slow(struct kmem_cache *s, void *obj)
 {
 	enum context ctx = current_context();
 
@@ -214,6 +225,13 @@ void cache_free_slow(struct kmem_cache *s, void *obj)
 			return;
 	}
 	slab_put(s, &obj, 1);
+}
+
+void cache_free_slow(struct kmem_cache *s, void *obj)
+{
+	lock_section(s->name);
+	free_slow(s, obj);
+	lock_done(s->name);
 }
 
 static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *obj)

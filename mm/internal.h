@@ -12,6 +12,7 @@
 #define MM_INTERNAL_H
 
 #include <anyctx/gfp.h>
+#include <anyctx/lockdep.h>
 #include <anyctx/percpu.h>
 #include <anyctx/slab.h>
 #include <arch/local.h>
@@ -537,6 +538,14 @@ void tight_check(void);
 bool reclaim(void);
 /* The same on all CPUs, waiting for them, if gfp and context allow it. */
 bool reclaim_wait(gfp_t gfp);
+/* Do they? */
+bool reclaim_may_wait(gfp_t gfp);
+/* The start of a call that may do that, if it comes to it: for the checker of locks. */
+static __always_inline void reclaim_announce(gfp_t gfp)
+{
+	if (CONFIG_LOCKDEP && reclaim_may_wait(gfp))
+		lock_wait_service(&lock_interrupts);
+}
 /* All that this CPU caches goes back; objects and pages. Any context. */
 u64 flush_cpu(void);
 /* All empty slabs of all caches. */
