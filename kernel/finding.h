@@ -25,6 +25,8 @@ void finding_line(struct finding *f, const char *fmt, ...) __printf(2, 3);
 /* A line for each return address, with its function. */
 void finding_trace(struct finding *f, const u64 *at, unsigned int n);
 void finding_end(struct finding *f);
+/* One that has been told before: it is counted. */
+void finding_repeat(void);
 
 u64 finding_count(void);
 u64 finding_unexpected(void);
@@ -34,6 +36,7 @@ bool finding_under_way(void);
 const char *finding_text(void);
 /* The case that runs is to cause so many: they are not printed. Thread context. */
 void finding_quiet(bool quiet);
+bool finding_is_quiet(void);
 
 /* How many since boot; and how many of them while none was called for. 0 in a build
  * without a checker. */

@@ -79,9 +79,10 @@ extern u64 managed_pages;
 #define WORD_PAGES (1UL << WORD_SHIFT)
 #define LINE_WORDS (LINE_PAGES / WORD_PAGES)
 
+/* Of any number: what is no frame's is not to be looked at, but may be asked for. */
 static __always_inline struct page *pfn_page(u64 pfn)
 {
-	return &vmemmap[pfn];
+	return (struct page *)((u64)vmemmap + pfn * sizeof(struct page));
 }
 
 static __always_inline u64 page_pfn(const struct page *page)

@@ -53,6 +53,18 @@ void finding_quiet(bool q)
 	WRITE_ONCE(quiet, q);
 }
 
+bool finding_is_quiet(void)
+{
+	return READ_ONCE(quiet);
+}
+
+void finding_repeat(void)
+{
+	if (!READ_ONCE(quiet))
+		__atomic_fetch_add(&unexpected, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&count, 1, __ATOMIC_SEQ_CST);
+}
+
 /* As the keeper; what does not fit is left out, line by line. */
 static void keep(const char *line)
 {
