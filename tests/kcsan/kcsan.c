@@ -21,11 +21,17 @@ static struct {
 static spinlock_t lock = SPINLOCK_INIT;
 static u64 findings_before;
 
+/* Who has made its rounds goes on until the other has. */
+static bool all_through(u64 round, u64 rounds)
+{
+	if (round == rounds)
+		__atomic_fetch_or(&shared.through, smp_processor_id() ? 2 : 1, __ATOMIC_RELAXED);
+	return __atomic_load_n(&shared.through, __ATOMIC_RELAXED) == 3;
+}
+
 static bool over(u64 round)
 {
-	if (round == LIMIT)
-		__atomic_fetch_or(&shared.through, smp_processor_id() ? 2 : 1, __ATOMIC_RELAXED);
-	return findings() != findings_before || __atomic_load_n(&shared.through, __ATOMIC_RELAXED) == 3;
+	return findings() != findings_before || all_through(round, LIMIT);
 }
 
 static void write_plain(void *unused)
@@ -132,17 +138,22 @@ TEST(kcsan, races, "two plain accesses, or a plain and a marked one, at least on
 
 /* ---- what is no race */
 
+static bool both_through(u64 round)
+{
+	return all_through(round, QUIET_ROUNDS);
+}
+
 static void write_marked(void *unused)
 {
 	(void)unused;
-	for (u64 i = 0; i < QUIET_ROUNDS; i++)
+	for (u64 i = 0; !both_through(i); i++)
 		WRITE_ONCE(shared.value, READ_ONCE(shared.value) + 1);
 }
 
 static void write_locked(void *unused)
 {
 	(void)unused;
-	for (u64 i = 0; i < QUIET_ROUNDS; i++) {
+	for (u64 i = 0; !both_through(i); i++) {
 		u64 flags = spin_lock_irqsave(&lock);
 
 		shared.value++;
@@ -153,7 +164,7 @@ static void write_locked(void *unused)
 static void read_only(void *unused)
 {
 	(void)unused;
-	for (u64 i = 0; i < QUIET_ROUNDS; i++) {
+	for (u64 i = 0; !both_through(i); i++) {
 		u64 v = shared.value;
 
 		__asm__ volatile("" : : "r"(v) : "memory");
@@ -167,7 +178,7 @@ static void write_own(void *unused)
 	u64 *mine = &neighbours[smp_processor_id() & 1];
 
 	(void)unused;
-	for (u64 i = 0; i < QUIET_ROUNDS; i++) {
+	for (u64 i = 0; !both_through(i); i++) {
 		(*mine)++;
 		barrier();
 	}
