@@ -1,6 +1,6 @@
 # kcsan.mk - data races are looked for: docs/design-kcsan.md. On the machine only; the
 # process has ThreadSanitizer.
-CONFIG_CFLAGS += -DCONFIG_KCSAN=1
+CONFIG_MACHINE_CFLAGS += -DCONFIG_KCSAN=1
 KCSAN_CFLAGS := -fsanitize=thread --param tsan-distinguish-volatile=1 --param tsan-instrument-func-entry-exit=0 -Wno-tsan
 CONFIG_FILE_CFLAGS = $(if $(filter kernel/kcsan/% boot/%,$(1)),,$(KCSAN_CFLAGS))
 CONFIG_DIRS := kernel/finding kernel/kcsan tests/finding tests/kcsan
