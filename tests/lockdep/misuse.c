@@ -134,6 +134,32 @@ TEST(lockdep, recursion, "waiting for a lock that is held, or another of its cla
 				   (const char *const[]){ "lockdep: recursion", "tests/lockdep/misuse.c:", "same_class+0x", NULL });
 }
 
+/* ---- given back in the order in which they were taken */
+
+static void first_taken_first(void *arg)
+{
+	spinlock_t **pair = arg;
+	u64 flags = spin_lock_irqsave(pair[0]);
+
+	spin_lock(pair[1]);
+	spin_unlock(pair[0]);
+	one_then_other(pair[2], pair[0]); /* with [1] held, and [0] not any more */
+	spin_unlock(pair[1]);
+	one_then_other(pair[0], pair[1]);
+	arch_irq_restore(flags);
+}
+
+TEST(lockdep, any_order, "what was taken first may be given back first: then it counts as held no more, and the others still do")
+{
+	spinlock_t *l[3] = { fresh_lock(), fresh_lock(), fresh_lock() };
+
+	findings_begin();
+	run_in(CTX_THREAD, last_cpu(), first_taken_first, l); /* 0 1, 1 2; then 1 0 and 2 0, each a circle */
+	expect_findings(2, (const char *const[]){ "lockdep: order", lock_words(l[0]), lock_words(l[2]), NULL });
+	one_then_other(l[0], l[2]); /* 0 2, and 2 0 was seen */
+	expect_findings(1, (const char *const[]){ "lockdep: order", lock_words(l[0]), lock_words(l[2]), NULL });
+}
+
 /* ---- where nothing may be waited for */
 
 static void wait_here(void *arg)
