@@ -110,7 +110,7 @@ static __noinline void report_block(const char *call, struct page *page, unsigne
 			  order);
 	else if (page->type == PT_SLAB)
 		mm_report(call, addr, "order %u: a page of slab cache %s", order,
-			  cache_at(page->cpu_off)->name);
+			  cache_at(page_cpu_off(page))->name);
 	else
 		mm_report(call, addr, "order %u: the block was allocated with order %u", order, page->order);
 }
@@ -275,7 +275,7 @@ u64 nr_free_pages(void)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		for (unsigned int t = 0; t < NR_PAGE_TYPES; t++)
 			n += READ_ONCE(per_cpu_ptr(page_cpu, c)->allocated[t]);
 	return managed_pages - n;
