@@ -18,6 +18,7 @@
 #define OBJECT_INSNS 60UL  /* an object on its way from a magazine to its slab */
 #define SLAB_INSNS 400UL   /* a slab looked at by a trim, and released */
 #define CALL_INSNS 20000UL /* all the rest, a flush of 64 and a new slab of 1,000 objects included */
+#define CHARGE_INSNS 100000UL /* paid for by a group: a charge that is refused 32 times, each time with a drain */
 
 /* What a reclaim gives back: all that this CPU keeps, and each slab there may be. */
 static u64 reclaim_insns(void)
@@ -34,5 +35,5 @@ u64 mm_call_bound(void)
 {
 	u64 look = nr_lines * LINE_INSNS;
 
-	return CALL_INSNS + OBJECT_ATTEMPTS * (SLAB_ORDERS * PAGE_ATTEMPT_LOOKS * look + reclaim_insns());
+	return CALL_INSNS + CHARGE_INSNS + OBJECT_ATTEMPTS * (SLAB_ORDERS * PAGE_ATTEMPT_LOOKS * look + reclaim_insns());
 }

@@ -5,8 +5,9 @@
  * difference is a bug. Prints each, up to a bound.
  */
 #include "kernel/printk.h"
-#include "mm/internal.h"
+#include "mm/memcg.h"
 #include "mm/mm.h"
+#include "mm/slab_debug.h"
 #include "mm/walk.h"
 #include <anyctx/smp.h>
 
@@ -34,7 +35,9 @@ static void check_chain(const struct kmem_cache *s, struct page *head)
 			differ("link or mark of a free object", (u64)obj, mark_get(obj, s->offset), free_mark);
 			return;
 		}
-		idx = link_get(obj, s->offset);
+		if (slab_debugged(s) && !slab_debug_sound(s, obj))
+			differ("bytes of a free object of a debugged cache", (u64)obj, 1, 0);
+		idx = link_get(s, obj);
 	}
 	if (n != ST_FREE(head->state))
 		differ("free objects of a slab", page_pfn(head), ST_FREE(head->state), n);
@@ -163,7 +166,7 @@ static u64 counted(enum page_type type)
 static void check_counts(const struct walk *w)
 {
 	static const char *const names[NR_PAGE_TYPES] = { "", "pages in blocks", "pages in kmalloc blocks",
-							  "pages in slabs" };
+							  "pages in slabs", "pages in paid blocks", "pages in paid kmalloc blocks" };
 	u64 used = 0;
 
 	for (unsigned int t = PT_BLOCK; t < NR_PAGE_TYPES; t++) {
@@ -185,6 +188,7 @@ unsigned int mm_check(void)
 	walk_all(&w, check_slab);
 	check_map();
 	check_counts(&w);
+	memcg_check(differ);
 	for (u32 i = 1; i < MAX_CACHES; i++)
 		if (caches[i].live)
 			check_cache(&caches[i], &w);

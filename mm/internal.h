@@ -18,6 +18,7 @@
 #include <arch/local.h>
 #include <arch/machine.h>
 #include <arch/sanitize.h>
+#include "mm/harden.h"
 
 /* ------------------------------------------------------------------ pages */
 
@@ -38,19 +39,44 @@ enum page_type {
 	PT_BLOCK,    /* head of a block from alloc_pages */
 	PT_LARGE,    /* head of a block from kmalloc */
 	PT_SLAB,     /* any page of a slab */
+	PT_BLOCK_PAID, PT_LARGE_PAID, /* such heads, that a group of memcg.h pays for */
 	NR_PAGE_TYPES,
 };
+
+static __always_inline bool is_paid(u8 type)
+{
+	return type == PT_BLOCK_PAID || type == PT_LARGE_PAID;
+}
+
+static __always_inline enum page_type paid_type(enum page_type type)
+{
+	return type == PT_BLOCK ? PT_BLOCK_PAID : PT_LARGE_PAID;
+}
+
+/* The head of a block from alloc_pages, or from kmalloc as well? */
+static __always_inline bool is_block(u8 type)
+{
+	return type == PT_BLOCK || type == PT_BLOCK_PAID;
+}
+
+static __always_inline bool is_any_block(u8 type)
+{
+	return is_block(type) || type == PT_LARGE || type == PT_LARGE_PAID;
+}
 
 /*
  * Invariant: type is not PT_NONE exactly for the head of a live block and for
  * every page of a live slab. All but state and next are written only by the call
- * that owns the block: after its bits left the free map, before they return.
+ * that owns the block: after its bits left the free map, before they return; isolated
+ * by whoever has an object of the slab, which keeps it from being released.
  */
 struct page {
 	u64 state;    /* head of a slab: the state word; its sequence survives the slab */
 	u32 next;     /* slab: frame number of the next on a stack of slabs */
 	u8 tail;      /* slab: pages from its head */
-	u8 unused[3];
+	u8 owner;     /* block that is paid for: by which group (memcg.h) */
+	u8 isolated;  /* slab: found corrupt, nobody gets an object of it any more; else 0 */
+	u8 unused;
 	union {
 		struct {
 			u16 unused2;
@@ -296,7 +322,7 @@ struct cache_cpu {
 	u64 unused[3]; /* to a line of 64 bytes */
 };
 
-#define MAX_CACHES (CONFIG_TINY ? 54 : 128)
+#define MAX_CACHES (CONFIG_TINY ? 54 + 25 : 128)
 extern struct cache_cpu cache_cpu[MAX_CACHES]; /* per CPU; [0] stays closed for ever */
 
 #define CPU_OFF(id) ((u32)((id) * sizeof(struct cache_cpu)))
@@ -324,11 +350,13 @@ struct kmem_cache {
 	u32 align, flags;
 	u64 start_mul;  /* struct cache_cpu's; not 0: objects lie at multiples of stride */
 	bool shifted;   /* so that the first is not at the beginning of each slab */
-	u32 limit;      /* objects one CPU's magazine may hold */
+	u32 limit;      /* objects one CPU's magazine may hold; 0: there is none, all take the long ways */
 	u32 order, min_order;     /* usual and smallest order of a slab */
 	u32 objects, min_objects; /* and how many objects each has */
+	u32 red_left;   /* bytes before each object: a debugged cache's red zone */
 	void (*ctor)(void *);
 	struct magazine *magazines; /* of a cache that is not kmalloc's: one a CPU */
+	u32 secret; /* of its links, with CONFIG_HARDENED */
 	struct slab_stacks partial[MAX_NUMNODES];
 };
 extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
@@ -364,14 +392,14 @@ static __always_inline void mark_set(void *obj, u32 offset, u32 mark)
 	sanitize_write32(mark_at(obj, offset), mark);
 }
 
-static __always_inline u32 link_get(const void *obj, u32 offset)
+static __always_inline u32 link_get(const struct kmem_cache *s, const void *obj)
 {
-	return sanitize_read32((u32 *)((char *)obj + offset)) ^ free_mark;
+	return sanitize_read32((u32 *)((char *)obj + s->offset)) ^ free_mark ^ link_key(s->secret, obj);
 }
 
-static __always_inline void link_set(void *obj, u32 offset, u32 next)
+static __always_inline void link_set(const struct kmem_cache *s, void *obj, u32 next)
 {
-	sanitize_write32((u32 *)((char *)obj + offset), next ^ free_mark);
+	sanitize_write32((u32 *)((char *)obj + s->offset), next ^ free_mark ^ link_key(s->secret, obj));
 }
 
 /* The object leaves the free ones: its mark goes. */
@@ -379,11 +407,15 @@ static __always_inline void object_take(const struct kmem_cache *s, void *obj, u
 {
 	mark_set(obj, offset, 0);
 	sanitize_alloc(obj, s->size, offset); /* a constructed one has its mark behind it */
+	if (CONFIG_HARDENED && !s->ctor)
+		init_taken(obj, s->size);
 }
 
 /* It joins them, to be called before anybody can get it. */
 static __always_inline void object_give(const struct kmem_cache *s, void *obj, u32 offset)
 {
+	if (CONFIG_HARDENED && !s->ctor && !(s->flags & SLAB_POISON))
+		init_given(obj, s->size);
 	sanitize_free(obj, s->size);
 	mark_set(obj, offset, free_mark);
 }
@@ -435,6 +467,8 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n);
 /* Objects from..n-1 of a new slab into its chain, for everyone. */
 void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n);
+/* All n but one in an order by chance; that one, marked or not, is the caller's. */
+void *slab_publish_shuffled(struct kmem_cache *s, struct page *head, unsigned int n);
 /* One free object, or NULL; the slab may be gone by now. */
 void *slab_get_one(struct kmem_cache *s, struct page *head);
 /* Up to max of them at once; how many. */
@@ -499,11 +533,15 @@ u64 magazine_count(const struct kmem_cache *s, unsigned int cpu);
 
 /* alloc.c: the paths from call to object and back */
 void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid);
+/* The same, whoever pays for the cache's objects. */
+void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid);
 void cache_free_slow(struct kmem_cache *s, void *obj);
 /* Anything but the common case: any pointer at all. */
 void free_uncommon(const void *p, const char *call);
 /* obj is marked as free: is it? Then it has been reported. */
 bool freed_twice(const char *call, struct kmem_cache *s, const void *obj);
+/* Is it in its slab's chain, in a magazine or put off, by one look? */
+bool object_is_free(struct kmem_cache *s, const void *obj);
 
 /* cache.c */
 void cache_init(void);
@@ -511,8 +549,10 @@ void cache_init(void);
 bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, size_t align,
 		 unsigned int flags, void (*ctor)(void *));
 
-/* kmalloc.c: caches 1 to NR_KMALLOC */
+/* kmalloc.c: caches 1 to NR_KMALLOC; behind them those of the first NR_KMALLOC_PAID sizes
+ * for what a group pays for, in the same order */
 #define NR_KMALLOC 27
+#define NR_KMALLOC_PAID 25
 void kmalloc_init(void);
 struct magazine *kmalloc_magazine(u32 id, unsigned int cpu);
 
@@ -572,6 +612,8 @@ u64 trim_all(void);
 
 /* "bad free: kfree(ptr) on CPU n in context: what"; counts it; policy. */
 void mm_report(const char *call, const void *p, const char *fmt, ...) __printf(3, 4);
+/* Will the next one be printed? Then others may add to it. */
+bool mm_report_wanted(void);
 
 struct mm_fail_counts {
 	u64 failures, spurious;

@@ -153,6 +153,9 @@ def boots(long):
         told("no-cx16", 200, r"^cpu: no cmpxchg16b; the allocator uses it nowhere",
              "test=kmalloc.*,slab.*,cache.*,pages*,anyfree.*,rseq.*", SMP=2, CPU="max,-cx16"),
         exact("every-instruction", 200, "test=entry_*,inject.nmi_*"),
+        suite("slab-debug", 500, "test=*,-inject.*,inject.debug* slab_debug=FZPU", SMP=2),
+        job("slab-debug", 200, 3, args="slab_debug=FZPU", SMP=4),
+        outcome("slab-debug-letter", "slab_debug=FX", [FAIL], [r"^error: kernel argument 'slab_debug': 'X' is none of"]),
         job("smp1", 150, 3, SMP=1),
         job("smp2", 150, 3, SMP=2),
         job("smp4", 200, 10, SMP=4, nmi_floor=100_000),
@@ -160,6 +163,8 @@ def boots(long):
         job("uefi-smp2", 200, 3, SMP=2, FIRMWARE="uefi"),
         job("fail-refills", 200, 5, args=FAIL_REFILLS, SMP=4),
         job("fail-all", 200, 5, args=FAIL_ALL, SMP=2),
+        job("memcg", 200, 5, args="memcg=6", SMP=4),
+        job("memcg-refused", 200, 5, args="memcg=6 memcg_percent=50", SMP=2),
         replay("smp2", 150, "seconds=1 seed={seed}", SMP=2),
         hosted(suite, "plain", 4), hosted(suite, "asan", 2), hosted(suite, "tsan", 2),
         suite("hosted-inject-full", 600, FULL, SMP=1, HOSTED=HOSTED["plain"]),
@@ -195,6 +200,8 @@ def boots(long):
             suite("pairs-all", 7200, "test=inject.two_cpus* inject_full=1 pair_both=32", SMP=2),
             suite("hosted-inject-all", 3000, "test=inject.*,-inject.two_cpus* inject_full=1 inject_deep=300", SMP=2,
                   HOSTED=HOSTED["plain"]),
+            suite("slab-debug-smp1", 900, "test=*,-inject.*,inject.debug* slab_debug=FZPU", SMP=1),
+            suite("slab-debug-smp4", 900, "test=*,-inject.*,inject.debug* slab_debug=FZPU", SMP=4),
             suite("smp3", 400, SMP=3),
             suite("smp8", 600, SMP=8),
             suite("smp64", 1800, SMP=64, MEM="1G"),
@@ -454,9 +461,12 @@ def judge_job(boot, status, text):
     if not pages or pages[-1][0] != pages[-1][1]:
         problems.append(f"pages at boot and now: {pages[-1] if pages else 'not told'}")
     deferred = re.findall(r"(\d+) frees deferred, (\d+) served", text)
-    unused = "fail_" in boot.args and "fail_at_hand=0" not in boot.args  # deferral, while nobody keeps anything
+    # deferral, while nobody keeps anything, or of caches that have nothing to keep it in
+    unused = ("fail_" in boot.args and "fail_at_hand=0" not in boot.args) or "memcg=" in boot.args
     if not deferred or (int(deferred[-1][0]) == 0 and not unused) or deferred[-1][0] != deferred[-1][1]:
         problems.append(f"frees deferred and served: {deferred[-1] if deferred else 'not told'}")
+    if "memcg=" in boot.args and not re.search(r"^paid by groups: .* [1-9]\d* KiB charged", text, re.M):
+        problems.append("what groups have paid is not told, or nothing")
     injected = re.findall(r"^failures injected, .*: (\d+) of", text, re.M)
     if ("fail_" in boot.args or "failslab_" in boot.args) and (not injected or "0" in injected):
         problems.append(f"failures injected: {injected or 'not told'}")

@@ -27,6 +27,10 @@
 #define CONFIG_KCSAN 0 /* data races are looked for by the compiler's calls: kernel/kcsan/ */
 #endif
 
+#ifndef CONFIG_HARDENED
+#define CONFIG_HARDENED 0 /* free objects' links encoded, in an order by chance; memory zeroed: mm/harden.h */
+#endif
+
 #ifndef CONFIG_TINY
 #define CONFIG_TINY 0 /* no magazines, the least metadata */
 #endif
