@@ -255,8 +255,10 @@ void page_alloc_init(void);
  * comes while a free block is seen, that is counted as spurious. */
 struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount,
 			enum page_type type);
-/* The same, frozen, without reclaim or a last look: the caller has another way. */
-struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_type type);
+/* The same, frozen, without reclaim or a last look: the caller has another way. If private
+ * pages have to be looked for, that took its time: then one of order `least` only. */
+struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, unsigned int least,
+			      enum page_type type);
 /* For the layers above, which have checked what they free: the block's type. */
 void page_free_block(struct page *page, unsigned int order, enum page_type type);
 /* Is there a free block of this order (on node nid, or -1) now? Looks at all. */
