@@ -16,6 +16,7 @@
 #include <arch/irq.h>
 #include <arch/sanitize.h>
 #include "kernel/panic.h"
+#include "kernel/sched.h"
 #include "kernel/smp.h"
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
@@ -138,8 +139,10 @@ void kernel_ipi(enum ipi what, struct regs *r)
 	lock_serve(&lock_interrupts);
 	if (what == IPI_IRQ_WORK)
 		irq_work_serve();
-	else
+	else if (what == IPI_CALL)
 		smp_call_serve();
+	else
+		sched_ipi();
 	lock_done(&lock_interrupts);
 	lock_ends("an interrupt of another CPU", mark);
 }

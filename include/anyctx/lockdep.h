@@ -51,6 +51,10 @@ void lockdep_serve_code(const void *fn);
 void lockdep_section(const char *name);
 u64 lockdep_mark(void);
 void lockdep_ends(const char *what, u64 mark);
+void lockdep_switch(void *from, void *to);
+
+/* What a thread holds while another runs on the CPU. */
+#define LOCKDEP_THREAD_BYTES (CONFIG_LOCKDEP ? 400 : 0)
 
 /* Services: other CPUs' interrupts, for cross calls and irq_work; the functions of hooks.h. */
 extern const struct lock_site lock_interrupts, lock_hooks;
@@ -145,6 +149,14 @@ static __always_inline void lock_ends(const char *what, u64 mark)
 {
 	if (CONFIG_LOCKDEP)
 		lockdep_ends(what, mark);
+}
+
+/* This CPU is about to run another thread: from, to: LOCKDEP_THREAD_BYTES of each, at first
+ * all zero. Interrupts off, in a thread. */
+static __always_inline void lock_switch(void *from, void *to)
+{
+	if (CONFIG_LOCKDEP)
+		lockdep_switch(from, to);
 }
 
 #endif

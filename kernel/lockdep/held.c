@@ -69,6 +69,48 @@ static void trim(struct held_cpu *mine)
 	}
 }
 
+/* What a thread holds while it does not run: no lock, as a holder keeps its CPU, but
+ * services that it is at. */
+#define MAX_SAVED 4
+struct saved {
+	u64 n;
+	struct held held[MAX_SAVED];
+};
+_Static_assert(sizeof(struct saved) <= LOCKDEP_THREAD_BYTES, "room in struct task");
+
+static void save(struct saved *s)
+{
+	struct held_cpu *mine = this_cpu_ptr(held_cpu);
+
+	s->n = mine->n;
+	if (s->n > MAX_SAVED) {
+		report_full("what a thread holds while another runs");
+		s->n = MAX_SAVED;
+	}
+	for (u64 i = s->n; i--;)
+		s->held[i] = mine->stack[i];
+	while (mine->n) { /* from the top, so that an NMI in between finds the rest whole */
+		mine->stack[mine->n - 1].state = HELD_FREE;
+		barrier();
+		this_cpu_add64(held_cpu.n, -1);
+	}
+}
+
+/* Interrupts off: only NMIs and breakpoints come, and leave n as it was. */
+void lockdep_switch(void *from, void *to)
+{
+	struct held_cpu *mine = this_cpu_ptr(held_cpu);
+	struct saved *s = to;
+
+	save(from);
+	for (u64 i = 0; i < s->n; i++) {
+		this_cpu_add64(held_cpu.n, 1);
+		mine->stack[i] = s->held[i];
+		barrier();
+	}
+	s->n = 0;
+}
+
 bool held_drop(const void *lock)
 {
 	struct held_cpu *mine = this_cpu_ptr(held_cpu);
