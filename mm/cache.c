@@ -13,6 +13,7 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "lib/string.h"
+#include "mm/cache.h"
 #include "mm/fast.h"
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
@@ -194,16 +195,6 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align
 	return s;
 }
 
-static bool bad_cache_pointer(const char *call, const struct kmem_cache *s)
-{
-	u64 off = (u64)s - (u64)caches;
-
-	if (likely(off < sizeof(caches) && off % sizeof(*s) == 0 && __atomic_load_n(&s->live, __ATOMIC_ACQUIRE)))
-		return false;
-	mm_report(call, s, "not a cache");
-	return true;
-}
-
 static u64 slabs_of(const struct kmem_cache *s)
 {
 	u64 n = 0;
@@ -274,6 +265,7 @@ int kmem_cache_destroy(struct kmem_cache *s)
 		return 0;
 	}
 	mm_report("kmem_cache_destroy", s, "cache %s still has objects in use, in %lu slabs", s->name, left);
+	cache_report_in_use(s);
 	return -EBUSY;
 }
 
@@ -281,16 +273,8 @@ static __always_inline void *alloc_from(const char *call, struct kmem_cache *s, 
 {
 	void *obj = NULL;
 
-	if (unlikely(bad_cache_pointer(call, s)))
+	if (unlikely(bad_cache_pointer(call, s) || bad_alloc_args(call, gfp, node)))
 		return NULL;
-	if (unlikely(gfp & ~GFP_VALID_MASK)) {
-		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
-		return NULL;
-	}
-	if (unlikely(node != NUMA_NO_NODE && (node < 0 || node >= (int)num_nodes()))) {
-		mm_report(call, NULL, "node %d is out of range (0 to %u)", node, num_nodes() - 1);
-		return NULL;
-	}
 	if (likely(node == NUMA_NO_NODE))
 		obj = fast_alloc(CPU_OFF(s->id), s->offset);
 	if (unlikely(!obj))
@@ -310,7 +294,7 @@ void *kmem_cache_alloc_nolock(struct kmem_cache *s, gfp_t gfp, int node)
 	return alloc_from("kmem_cache_alloc_nolock", s, gfp & ~__GFP_RECLAIM, node);
 }
 
-static __noinline void free_wrong(const char *call, struct kmem_cache *s, void *obj)
+__noinline void cache_free_wrong(const char *call, struct kmem_cache *s, void *obj)
 {
 	u64 pfn = addr_pfn(obj);
 
@@ -329,7 +313,7 @@ static __always_inline void free_to(const char *call, struct kmem_cache *s, void
 	if (unlikely(bad_cache_pointer(call, s) || !obj))
 		return;
 	if (unlikely(pfn >= max_pfn || READ_ONCE(pfn_page(pfn)->cpu_off) != CPU_OFF(s->id)))
-		free_wrong(call, s, obj);
+		cache_free_wrong(call, s, obj);
 	else if (!fast_free(obj))
 		free_uncommon(obj, call);
 }

@@ -47,6 +47,24 @@ void mm_report(const char *call, const void *p, const char *fmt, ...)
 		printk("mm: further reports are counted, not printed\n");
 }
 
+bool mm_report_printed(void)
+{
+	return !quiet && mm_reports() <= REPORTS_PRINTED;
+}
+
+void mm_report_more(const char *fmt, ...)
+{
+	char line[LINE];
+	va_list ap;
+
+	if (!mm_report_printed())
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	printk("mm:   %s\n", line);
+}
+
 u64 mm_reports(void)
 {
 	return __atomic_load_n(&reports, __ATOMIC_SEQ_CST);

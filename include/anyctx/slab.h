@@ -97,13 +97,30 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 				     void (*ctor)(void *));
 /*
  * Free the cache and all its slabs. Waits for what was deferred. If objects are
- * still allocated: a report, -EBUSY, and the cache stays usable.
+ * still allocated: a report, which lists some of them, -EBUSY, and the cache stays usable.
  */
 int kmem_cache_destroy(struct kmem_cache *s);
 void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp);
 void kmem_cache_free(struct kmem_cache *s, void *obj);
 void *kmem_cache_alloc_nolock(struct kmem_cache *s, gfp_t gfp, int node);
 void kmem_cache_free_nolock(struct kmem_cache *s, void *obj);
+/*
+ * Many objects of a cache at once, cheaper by the object than single calls. Contexts as of
+ * the single calls: the _nolock forms any, the others thread and hard interrupt.
+ * Allocation: all n or none, returns n or 0; 0 (for n > 0) says that memory was at its
+ * end for one of them, those before it have gone back then. A node as for one object.
+ */
+size_t kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t n, void **objs);
+size_t kmem_cache_alloc_bulk_nolock(struct kmem_cache *s, gfp_t gfp, int node, size_t n, void **objs);
+/*
+ * Free n pointers, objs stays as it is. With a cache all must be its objects; kfree_bulk
+ * takes whatever kfree takes, also mixed, best objects of one cache in a row. NULL is
+ * left out. Each bad one is reported as by a single call, and the others are freed.
+ */
+void kmem_cache_free_bulk(struct kmem_cache *s, size_t n, void **objs);
+void kmem_cache_free_bulk_nolock(struct kmem_cache *s, size_t n, void **objs);
+void kfree_bulk(size_t n, void **objs);
+void kfree_bulk_nolock(size_t n, void **objs);
 /* Give back every page that the cache can spare; returns how many. */
 u64 kmem_cache_shrink(struct kmem_cache *s);
 unsigned int kmem_cache_size(const struct kmem_cache *s);
