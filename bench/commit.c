@@ -146,28 +146,44 @@ static void stock_end(size_t size)
 		bench_fail("the chain has lost or won objects");
 }
 
-static void one_size(size_t size)
+/* CPUID leaf 1, ECX bit 13: is there the instruction? The allocator does without. */
+static bool has_cmpxchg16b(void)
+{
+	u32 eax = 1, ebx, ecx = 0, edx;
+
+	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+	return ecx >> 13 & 1;
+}
+
+static void one_size(size_t size, bool both)
 {
 	u64 none = empty();
 
-	stock(size);
+	if (both)
+		stock(size);
 	row(false, size);
 	bench_put_size("restartable sequence, pair", size, (pairs(false, size) - none) * BENCH_ONE / ROUNDS);
-	bench_put_size("cmpxchg16b, pair", size, (pairs(true, size) - none) * BENCH_ONE / ROUNDS);
+	if (both)
+		bench_put_size("cmpxchg16b, pair", size, (pairs(true, size) - none) * BENCH_ONE / ROUNDS);
 	bench_put_size("restartable sequence, 256 in a row, pair", size, row(false, size) * BENCH_ONE / ROW);
-	bench_put_size("cmpxchg16b, 256 in a row, pair", size, row(true, size) * BENCH_ONE / ROW);
-	stock_end(size);
+	if (both)
+		bench_put_size("cmpxchg16b, 256 in a row, pair", size, row(true, size) * BENCH_ONE / ROW);
+	if (both)
+		stock_end(size);
 }
 
 BENCH(commit, variants, "kmalloc_nolock + kfree_nolock by the two commits, thread, instructions a pair")
 {
 	static const size_t sizes[] = { 16, 64, 256, 1024, 8192 };
+	bool both = has_cmpxchg16b();
 
+	if (!both)
+		bench_note("no cmpxchg16b on this CPU: its rows are left out");
 	for (u32 i = 1; i < ARRAY_SIZE(class_off); i++)
 		for (u32 id = NR_KMALLOC; id && caches[id].size >= i * 8; id--)
 			class_off[i] = (u16)CPU_OFF(id);
 	for (u32 id = 1; id <= NR_KMALLOC; id++)
 		this_cpu_ptr(chain_cpu[id])->mask = caches[id].mask;
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++)
-		one_size(sizes[i]);
+		one_size(sizes[i], both);
 }

@@ -143,7 +143,7 @@ static void *alloc_anywhere(struct kmem_cache *s, gfp_t gfp)
 {
 	void *obj = magazine_pop(s);
 
-	if (!obj && !mm_tight)
+	if (!obj && !mm_tight && s->limit)
 		obj = alloc_keeping(s, gfp);
 	if (!obj)
 		obj = partial_get_one(s, -1);
@@ -207,7 +207,7 @@ void cache_free_slow(struct kmem_cache *s, void *obj)
 {
 	enum context ctx = current_context();
 
-	if (!mm_tight) {
+	if (!mm_tight && s->limit) {
 		if ((ctx == CTX_NMI || ctx == CTX_DEBUG) && defer_free(obj))
 			return;
 		if (free_keeping(s, obj))

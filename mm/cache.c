@@ -15,6 +15,7 @@
 #include "lib/string.h"
 #include "mm/cache.h"
 #include "mm/fast.h"
+#include "mm/mm.h"
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
 
@@ -80,6 +81,8 @@ static u32 pick_limit(const struct kmem_cache *s)
 {
 	u64 bytes = (managed_pages << PAGE_SHIFT) / (MAG_SHARE * arch_nr_cpus_found()), n;
 
+	if (CONFIG_TINY)
+		return 0;
 	if (bytes > MAG_MAX_BYTES)
 		bytes = MAG_MAX_BYTES;
 	if (bytes < MAG_MIN_BYTES)
@@ -113,11 +116,11 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	}
 }
 
-/* The magazine of each CPU; mags NULL: they are kmalloc's, of its own. */
+/* The magazine of each CPU, if it has any; mags NULL: they are kmalloc's, of its own. */
 static void set_magazines(struct kmem_cache *s, struct magazine *mags)
 {
 	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++)
-		magazine_setup(s, c, mags ? &mags[c] : kmalloc_magazine(s->id, c));
+		magazine_setup(s, c, mags ? &mags[c] : s->limit ? kmalloc_magazine(s->id, c) : NULL);
 	s->magazines = mags;
 }
 
@@ -130,7 +133,7 @@ bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, si
 	s->id = id;
 	memcpy(s->name, name, strlen(name) + 1);
 	lay_out(s, size, align, flags, ctor);
-	if (id > NR_KMALLOC) {
+	if (id > NR_KMALLOC && s->limit) {
 		mags = kzalloc(arch_nr_cpus_found() * sizeof(struct magazine), GFP_NOWAIT);
 		if (!mags)
 			return false;
@@ -326,6 +329,11 @@ void kmem_cache_free(struct kmem_cache *s, void *obj)
 void kmem_cache_free_nolock(struct kmem_cache *s, void *obj)
 {
 	free_to("kmem_cache_free_nolock", s, obj);
+}
+
+u64 mm_kept_by(const struct kmem_cache *s)
+{
+	return s->limit;
 }
 
 unsigned int kmem_cache_size(const struct kmem_cache *s)

@@ -21,7 +21,11 @@
 #define RETRIES 4
 #define BARRIER_TRIES 1000
 
-static DEFINE_PER_CPU(struct magazine, defer_stack);
+/* Built as a magazine is. With CONFIG_TINY nothing is put off, and it stays empty. */
+struct defer_stack {
+	void *slot[CONFIG_TINY ? 2 : MAG_SLOTS];
+} __aligned(CONFIG_TINY ? sizeof(void *) : LOCAL_STACK_BYTES);
+static DEFINE_PER_CPU(struct defer_stack, defer_stack);
 static DEFINE_PER_CPU(void **, defer_top);
 static DEFINE_PER_CPU(struct irq_work, defer_work);
 DEFINE_PER_CPU(struct defer_counts, defer_counts);
@@ -33,6 +37,8 @@ static struct kmem_cache *cache_of(const void *obj)
 
 bool defer_free(void *obj)
 {
+	if (CONFIG_TINY)
+		return false;
 	if (local_push(&defer_top, 0, obj) != LOCAL_DONE)
 		return false;
 	this_cpu_add64(defer_counts.queued, 1);

@@ -18,6 +18,8 @@ static __always_inline void *fast_alloc(u64 cpu_off, u32 offset)
 	void *obj;
 
 	/* A constructed object's mark lies behind it: magazine_pop looks at that. */
+	if (CONFIG_TINY)
+		return NULL;
 	if (unlikely(offset || local_pop_marked(&cache_cpu[0].top, cpu_off, free_mark, &obj) != LOCAL_DONE))
 		return NULL;
 	object_take(cache_at(cpu_off), obj, 0);
@@ -40,6 +42,8 @@ static __always_inline bool fast_free(void *p)
 {
 	u64 cpu_off;
 
+	if (CONFIG_TINY)
+		return false;
 	if (unlikely(!descriptor_read16(&vmemmap[0].cpu_off, addr_pfn(p), max_pfn, &cpu_off)))
 		return false;
 	if (this_cpu_test64(&cache_cpu[0].mask, cpu_off, (u64)p) && !odd_start(p, cpu_off))

@@ -282,7 +282,7 @@ struct cache_cpu {
 	u64 unused[2];  /* to a line of 64 bytes */
 };
 
-#define MAX_CACHES 128
+#define MAX_CACHES (CONFIG_TINY ? 40 : 128)
 extern struct cache_cpu cache_cpu[MAX_CACHES]; /* per CPU; [0] stays closed for ever */
 
 #define CPU_OFF(id) ((u32)((id) * sizeof(struct cache_cpu)))
@@ -446,6 +446,8 @@ void *partial_get_one(struct kmem_cache *s, int nid);
 u64 partial_trim(struct kmem_cache *s, int nid);
 /* A slab of that node has become empty. */
 void partial_count_empty(struct kmem_cache *s, int nid);
+/* An empty one, of a cache without magazines, has given an object. */
+void partial_uncount_empty(struct kmem_cache *s, int nid);
 bool partial_wants_trim(const struct kmem_cache *s, int nid);
 unsigned int hand_open(const struct page *head); /* head may be NULL */
 void hand_close(unsigned int slot);

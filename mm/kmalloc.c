@@ -24,11 +24,11 @@ static const struct {
  * size 0, is what leads nowhere. */
 static u16 size_cpu_off[KMALLOC_MAX_CACHE_SIZE / 8 + 1];
 
-static DEFINE_PER_CPU(struct magazine, kmalloc_magazines[NR_KMALLOC]);
+static DEFINE_PER_CPU(struct magazine, kmalloc_magazines[CONFIG_TINY ? 0 : NR_KMALLOC]);
 
 struct magazine *kmalloc_magazine(u32 id, unsigned int cpu)
 {
-	return &(*per_cpu_ptr(kmalloc_magazines, cpu))[id - 1];
+	return CONFIG_TINY ? NULL : &(*per_cpu_ptr(kmalloc_magazines, cpu))[id - 1];
 }
 
 /* Cache i + 1 is that of class i. */
@@ -199,7 +199,7 @@ static size_t usable_size(const char *call, const void *p)
 
 u64 mm_kept_of(size_t size)
 {
-	return caches[__kmalloc_class_of(size)].limit;
+	return mm_kept_by(&caches[__kmalloc_class_of(size)]);
 }
 
 size_t ksize(const void *p)

@@ -43,8 +43,14 @@ u64 mm_spurious_here(void);
 /* Is it an instruction of mm/? */
 bool mm_in_text(u64 pc);
 
-/* How many free objects of kmalloc's class of that size (to 8 KiB) one CPU keeps at most. */
+/* How many free objects of kmalloc's class of that size (to 8 KiB) one CPU keeps at most;
+ * 0: none, there are no magazines. */
 u64 mm_kept_of(size_t size);
+/* The same of a cache. */
+struct kmem_cache;
+u64 mm_kept_by(const struct kmem_cache *s);
+/* Does a CPU keep free pages? */
+bool mm_keeps_pages(void);
 
 /*
  * Instructions that one call takes at most, zeroing apart, be there memory or not, on a

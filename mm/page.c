@@ -14,6 +14,7 @@
 #include "kernel/panic.h"
 #include "lib/bits.h"
 #include "mm/fail.h"
+#include "mm/mm.h"
 #include "mm/page_fast.h"
 #include "mm/search.h"
 #include <anyctx/smp.h>
@@ -194,7 +195,7 @@ static u64 take_once(gfp_t gfp, int nid, unsigned int order, bool local)
 
 	if (order > WORD_SHIFT)
 		tight_check();
-	else if (local && !mm_tight)
+	else if (local && !mm_tight && !CONFIG_TINY)
 		pfn = private_refill(order);
 	if (pfn == NO_PFN)
 		pfn = take_nearest(nid, order, gfp & __GFP_THISNODE);
@@ -307,7 +308,7 @@ static enum put private_change(u64 pfn, unsigned int order)
 	u64 w = pfn >> WORD_SHIFT;
 	u32 bits = run_mask(order) << (pfn & (WORD_PAGES - 1));
 
-	if (mm_tight || line_node[pfn >> LINE_SHIFT] != page_home_node())
+	if (CONFIG_TINY || mm_tight || line_node[pfn >> LINE_SHIFT] != page_home_node())
 		return PUT_ELSEWHERE;
 	if (word_peek(w) & bits)
 		return PUT_TWICE;
@@ -342,6 +343,11 @@ void page_freed_tight(void)
 {
 	page_flush_cpu();
 	tight_check();
+}
+
+bool mm_keeps_pages(void)
+{
+	return !CONFIG_TINY;
 }
 
 int page_home_node(void)

@@ -38,6 +38,8 @@ static __always_inline struct page *private_page(unsigned int order, u32 refcoun
 	u64 taken;
 	int bit;
 
+	if (CONFIG_TINY)
+		return NULL;
 	do {
 		if (!(u32)v)
 			return NULL;
@@ -57,6 +59,8 @@ static __always_inline enum put private_put(u64 pfn, unsigned int order)
 	u64 *private = private_word(order), v = this_cpu_read64(*private), new;
 	u64 bits = (u64)run_mask(order) << (pfn & (WORD_PAGES - 1)), w = pfn >> WORD_SHIFT;
 
+	if (CONFIG_TINY)
+		return PUT_ELSEWHERE;
 	do {
 		if (likely(v >> 32 == w)) {
 			if (unlikely(v & bits))

@@ -218,6 +218,16 @@ void partial_count_empty(struct kmem_cache *s, int nid)
 			defer_kick();
 }
 
+/* It counts as empty no longer. Only where objects come one by one, so that one slab may be
+ * emptied again and again: else the trims are as often as it is. */
+void partial_uncount_empty(struct kmem_cache *s, int nid)
+{
+	u64 *empties = &s->partial[nid].empties, n = load(empties);
+
+	if (n)
+		cas(empties, n, n - 1); /* or not: it is a hint */
+}
+
 /* Worth a walk: many have become empty, and they are a good part of all. */
 bool partial_wants_trim(const struct kmem_cache *s, int nid)
 {

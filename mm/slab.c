@@ -180,6 +180,8 @@ unsigned int slab_get_some(struct kmem_cache *s, struct page *head, void **objs,
 				make_state(st, (u64)idx, ST_FREE(st) - n, s->id, st & ST_ONLIST);
 		if (!cas_state(head, &st, new))
 			continue;
+		if (!s->limit && ST_FREE(st) == slab_objects(s, head->order))
+			partial_uncount_empty(s, page_to_nid(head));
 		if (idx >= 0)
 			return n;
 		report_chain(s, head, bad);

@@ -11,6 +11,7 @@
 #include "lib/string.h"
 #include "tests/badcall.h"
 #include "lib/string.h"
+#include "tests/keep.h"
 #include "tests/test.h"
 
 static struct kmem_cache *cache;
@@ -107,6 +108,8 @@ TEST(badfree, twice_other_cpu, "a free of what another CPU has freed and still k
 {
 	void *p;
 
+	if (!needs_magazines(256))
+		return;
 	reports_begin();
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		p = kmalloc(256, GFP_KERNEL);
@@ -182,6 +185,8 @@ TEST(badfree, twice_deferred, "a free of what waits on the deferral stack is rep
 	u64 flags;
 	void *p;
 
+	if (!needs_magazines(72))
+		return;
 	REQUIRE(cache_begin(72));
 	flags = arch_irq_save(); /* nobody serves it */
 	p = defer_one();
@@ -236,9 +241,13 @@ TEST(badfree, mark_written, "an object whose user wrote the mark of a free one i
 
 TEST(badfree, twice_after_write, "an object freed, written to and freed again is reported, and never has two owners")
 {
-	u64 flags = arch_irq_save(), zeros = 0;
-	void *p = kmalloc(64, GFP_NOWAIT), *a, *b;
+	u64 flags, zeros = 0;
+	void *p, *a, *b;
 
+	if (!needs_magazines(64))
+		return;
+	flags = arch_irq_save();
+	p = kmalloc(64, GFP_NOWAIT);
 	REQUIRE(p != NULL);
 	test_expect_reports(1);
 	kfree(p);

@@ -7,6 +7,7 @@
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "tests/badcall.h"
+#include "tests/keep.h"
 #include "tests/step.h"
 #include "tests/test.h"
 
@@ -65,6 +66,8 @@ static void flush(void *unused)
 TEST(badfree, written_in_magazine,
      "an object that was written to while it lay in a magazine is not put into its slab")
 {
+	if (!needs_magazines(64))
+		return;
 	reports_begin();
 	cache = kmem_cache_create("written", 64, 0, 0, NULL);
 	REQUIRE(cache != NULL);
@@ -108,6 +111,8 @@ static void push_many(void *unused)
 TEST(badfree, sequences_give_up,
      "a magazine that is disturbed at each instruction is left alone, in bounded time")
 {
+	if (!needs_magazines(64))
+		return;
 	if (!step_possible())
 		return;
 	cache = kmem_cache_create("disturbed", 64, 0, 0, NULL);
@@ -142,6 +147,8 @@ static void defer_and_serve(void *unused)
 TEST(badfree, serving_gives_up,
      "a service of deferred frees that is disturbed at each instruction is put off again")
 {
+	if (!needs_magazines(64))
+		return;
 	if (!step_possible())
 		return;
 	cache = kmem_cache_create("disturbed", 64, 0, 0, NULL);

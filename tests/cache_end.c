@@ -7,6 +7,7 @@
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "tests/badcall.h"
+#include "tests/keep.h"
 #include "tests/test.h"
 
 #define MAX_OBJS 4096
@@ -183,6 +184,8 @@ static void check_deferred(unsigned int cpu, unsigned int over)
 
 TEST(cache_end, deferred, "frees that wait on any CPU's deferral stack are done before the cache goes")
 {
+	if (!needs_magazines(1024))
+		return;
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		check_deferred(cpu, 1);
 		check_deferred(cpu, 40);

@@ -10,6 +10,7 @@
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "tests/incontext.h"
+#include "tests/keep.h"
 #include "tests/test.h"
 
 #define MAX_OBJS (2 * DEFER_MAX + MAG_SLOTS)
@@ -93,6 +94,8 @@ static void check_defers(enum context ctx, bool full, bool tight, bool want)
 TEST(defer, who,
      "a free is deferred in NMI and debug context only, with a full magazine, while memory is not tight")
 {
+	if (!needs_magazines(72))
+		return;
 	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++) {
 		check_defers((enum context)ctx, false, false, false);
 		check_defers((enum context)ctx, true, false, ctx == CTX_NMI || ctx == CTX_DEBUG);
@@ -106,6 +109,8 @@ TEST(defer, bound, "no more than 255 wait on a CPU, however many come; the other
 {
 	u64 flags, before;
 
+	if (!needs_magazines(72))
+		return;
 	REQUIRE(begin(DEFER_MAX + 100));
 	flags = arch_irq_save(); /* nobody serves */
 	before = queued(0);
@@ -123,6 +128,8 @@ TEST(defer, bound, "no more than 255 wait on a CPU, however many come; the other
 TEST(defer, served_by_ipi,
      "what an NMI defers on any CPU is freed by an IPI there, with nobody asking for it")
 {
+	if (!needs_magazines(72))
+		return;
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		u64 q = queued(cpu), ipis;
 
@@ -144,6 +151,8 @@ TEST(defer, interrupts_off, "with interrupts off it waits until they are on, and
 {
 	u64 flags;
 
+	if (!needs_magazines(72))
+		return;
 	REQUIRE(begin(10));
 	flags = arch_irq_save();
 	for (unsigned int i = 0; i < nr; i++)
@@ -164,6 +173,8 @@ static void serve_here(void *unused)
 
 TEST(defer, served_anywhere, "what is served in an NMI, an interrupt or a debug exception is counted as served")
 {
+	if (!needs_magazines(72))
+		return;
 	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++) {
 		u64 flags, q = queued(0);
 
@@ -188,6 +199,8 @@ TEST(defer, each_its_own, "what one CPU defers is served there, while another th
 	unsigned int last = num_online_cpus() - 1, i = 0;
 	u64 flags, start;
 
+	if (!needs_magazines(72))
+		return;
 	if (!last) {
 		test_skip("needs two CPUs");
 		return;
@@ -216,6 +229,8 @@ TEST(defer, contents, "a constructed object waits with every byte as it was")
 {
 	u64 flags;
 
+	if (!needs_magazines(72))
+		return;
 	cache = kmem_cache_create("defer", 72, 0, 0, build);
 	REQUIRE(cache != NULL);
 	for (unsigned int i = 0; i <= cache->limit; i++) {
@@ -277,6 +292,8 @@ TEST(defer, barrier, "the barrier waits for a CPU that has interrupts off, and w
 {
 	unsigned int last = num_online_cpus() - 1;
 
+	if (!needs_magazines(72))
+		return;
 	if (!last) {
 		test_skip("needs two CPUs");
 		return;

@@ -8,6 +8,7 @@
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "tests/badcall.h"
+#include "tests/keep.h"
 #include "tests/pattern.h"
 #include "tests/test.h"
 
@@ -199,6 +200,8 @@ TEST(fail, at_hand, "without at_hand what the CPU has at hand is given; only the
 {
 	void *p;
 
+	if (!needs_magazines(64))
+		return;
 	kfree(kmalloc(64, GFP_KERNEL)); /* now there is one */
 	arm_slab(always, false);
 	EXPECT(!mm_tight);
@@ -218,6 +221,8 @@ TEST(fail, off, "disarmed, or armed without a knob: nothing fails, nothing is co
 	struct fail_setup none = { .at_hand = true };
 	u64 here = fail_injected_here();
 
+	if (!needs_magazines(64))
+		return;
 	arm_page(always, true);
 	EXPECT(mm_tight);
 	fail_disarm();
@@ -314,8 +319,11 @@ static unsigned int create_at_each_step(void (*arm)(struct fail_knobs k, bool at
 
 TEST(fail, create, "a cache whose creation fails at any step is not there, and can be created afterwards")
 {
-	unsigned int failed = create_at_each_step(arm_slab) + create_at_each_step(arm_page);
+	unsigned int failed;
 
+	if (!needs_magazines(200))
+		return;
+	failed = create_at_each_step(arm_slab) + create_at_each_step(arm_page);
 	EXPECT(failed > 0); /* its magazines: an object for few CPUs, else a block */
 	test_expect_reports(failed);
 }

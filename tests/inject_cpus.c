@@ -67,11 +67,17 @@ static void trim(void)
 		partial_trim(same, nid);
 }
 
-/* Frees that were put off, served at once. */
+/* Frees that were put off, served at once; of a cache without magazines nobody defers them. */
 static void defer_and_serve(void)
 {
-	u64 flags = arch_irq_save(); /* nobody else serves them */
+	u64 flags;
 
+	if (!same->limit) {
+		kfree(given[0]);
+		kfree(given[1]);
+		return;
+	}
+	flags = arch_irq_save(); /* nobody else serves them */
 	for (unsigned int i = 0; i < 2; i++) {
 		object_give(same, given[i], same->offset);
 		EXPECT(defer_free(given[i]));

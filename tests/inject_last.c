@@ -12,6 +12,7 @@
 #include "tests/cpu1.h"
 #include "tests/inject_state.h"
 #include "tests/inject_sweep.h"
+#include "tests/keep.h"
 #include "tests/step.h"
 #include "tests/test.h"
 
@@ -379,7 +380,7 @@ TEST(inject, close_last, "a magazine flushed at the end of memory: all its objec
 {
 	const struct nested_call four = { "four taken", take_four };
 
-	if (!step_possible())
+	if (!needs_magazines(200) || !step_possible())
 		return;
 	REQUIRE(last_begin(true));
 	sweep_with(&(struct interrupted){ .state = magazine_tight, .run = close_mine }, &four, 1);

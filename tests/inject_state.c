@@ -196,8 +196,13 @@ void state_magazine(unsigned int n)
 		kmem_cache_free(same, let_go());
 }
 
+/* Nobody defers frees of a cache without magazines. */
 void state_deferred(unsigned int n)
 {
+	if (!same->limit) {
+		state_magazine(n);
+		return;
+	}
 	state_magazine(SAME_LIMIT - (unsigned int)magazine_count(same, 0));
 	while (n--) {
 		void *p = let_go();
@@ -226,6 +231,8 @@ void state_private(void)
 
 static void limit_magazines(struct kmem_cache *s)
 {
+	if (!s->limit)
+		return; /* it has none */
 	s->limit = SAME_LIMIT;
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
 		magazine_setup(s, cpu, &s->magazines[cpu]);

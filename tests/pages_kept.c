@@ -4,6 +4,7 @@
  */
 #include "lib/bits.h"
 #include "mm/internal.h"
+#include "tests/keep.h"
 #include "tests/test.h"
 
 #define PAGES 64 /* of a word: 32, so two of these have to look */
@@ -39,6 +40,8 @@ static void count_changes(void *changes)
 
 TEST(pages, kept, "a CPU takes pages out of the map by the word, whichever it is and if it is the only one")
 {
+	if (!needs_private_pages())
+		return;
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		u64 changes = 0;
 

@@ -69,6 +69,11 @@ def suite(name, timeout, args="test=*", **machine):
     return Boot("suite-" + name, "suite", args, timeout, machine)
 
 
+def told(name, timeout, line, args, **machine):
+    """A suite whose console has to hold this line."""
+    return Boot("suite-" + name, "suite", args, timeout, machine, expect=(line,))
+
+
 def exact(name, timeout, args):
     """NMIs at every instruction: where a tick is one, and the tests have seen that it is."""
     return Boot("suite-" + name, "suite", args, timeout, {"SMP": 1, "REPLAY": "yes"},
@@ -136,6 +141,8 @@ def boots(long):
         suite("64M-smp2", 400, SMP=2, MEM="64M"),
         suite("8G-smp4", 500, SMP=4, MEM="8G"),
         suite("numa-smp4", 400, SMP=4, NUMA="0-2:512M 3:"),
+        told("no-cx16", 200, r"^cpu: no cmpxchg16b; the allocator uses it nowhere",
+             "test=kmalloc.*,slab.*,cache.*,pages*,anyfree.*,rseq.*", SMP=2, CPU="max,-cx16"),
         exact("every-instruction", 200, "test=entry_*,inject.nmi_*"),
         job("smp1", 150, 3, SMP=1),
         job("smp2", 150, 3, SMP=2),

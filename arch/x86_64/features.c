@@ -147,4 +147,6 @@ void arch_print_machine(void)
 		if (has(optional[i]))
 			n += (size_t)snprintf(list + n, sizeof(list) - n, " %s", optional[i]->name);
 	printk("cpu: %s;%s\n", name[0] ? name : "no name", list);
+	if (!has(&f_cx16))
+		printk("cpu: no cmpxchg16b; the allocator uses it nowhere, so nothing is done another way\n");
 }

@@ -111,7 +111,7 @@ unsigned int arch_start_cpus(void)
 	unsigned int cpu, n = machine.nr_cpus;
 	u64 page = low_page();
 
-	if (n == 1)
+	if (CONFIG_UP || n == 1)
 		return 1;
 	if (!page) {
 		printk("smp: no free page below 640 KiB to start CPUs by: only CPU 0 of %u\n", n);

@@ -29,6 +29,8 @@ static __always_inline u32 smp_processor_id(void)
 {
 	u32 id;
 
+	if (CONFIG_UP)
+		return 0;
 	__asm__ volatile("movl %%gs:%1, %0" : "=r"(id) : "m"(cpu_number));
 	return id;
 }
@@ -37,6 +39,8 @@ static __always_inline u64 this_cpu_offset(void)
 {
 	u64 off;
 
+	if (CONFIG_UP)
+		return 0;
 	__asm__ volatile("movq %%gs:%1, %0" : "=r"(off) : "m"(percpu_self_offset));
 	return off;
 }
@@ -53,7 +57,7 @@ static __always_inline void *percpu_copy(const volatile void *var, u64 offset)
 /* A pointer to this CPU's copy; valid on this CPU until the caller migrates. */
 #define this_cpu_ptr(var) ((__typeof__(var) *)percpu_copy(&(var), this_cpu_offset()))
 /* A pointer to the copy of CPU cpu. */
-#define per_cpu_ptr(var, cpu) ((__typeof__(var) *)percpu_copy(&(var), percpu_offset[cpu]))
+#define per_cpu_ptr(var, cpu) ((__typeof__(var) *)percpu_copy(&(var), percpu_offset[CONFIG_UP ? 0 : (cpu)]))
 
 /*
  * One instruction each, on a 64-bit per-CPU variable: nothing on this CPU can

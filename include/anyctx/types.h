@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <anyctx/config.h>
 
 typedef uint8_t u8;
 typedef uint16_t u16;
@@ -46,7 +47,7 @@ typedef int64_t s64;
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 
 /* The most CPUs one kernel can start. */
-#define NR_CPUS 64
+#define NR_CPUS (CONFIG_UP ? 1 : 64)
 /* The most NUMA nodes. */
 #define MAX_NUMNODES 8
 #define NUMA_NO_NODE (-1)
