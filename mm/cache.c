@@ -16,6 +16,8 @@
 #include "mm/cache.h"
 #include "mm/fast.h"
 #include "mm/mm.h"
+#include "mm/typesafe.h"
+#include <anyctx/rcupdate.h>
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
 
@@ -98,6 +100,8 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->size = (u32)size;
 	s->align = pick_align(size, align, flags);
 	s->flags = flags;
+	if (flags & SLAB_TYPESAFE_BY_RCU && !ctor)
+		ctor = typesafe_keep;
 	s->ctor = ctor;
 	/* A constructed object keeps its state while free: its mark lies behind it. */
 	s->offset = ctor ? round_up(s->size, 8) : 0;
@@ -218,6 +222,8 @@ static u64 shrink(struct kmem_cache *s)
 
 	defer_free_barrier();
 	on_each_cpu(flush_one_cache, s, true);
+	if (s->flags & SLAB_TYPESAFE_BY_RCU)
+		synchronize_rcu(); /* else the slabs that have become empty may not go */
 	defer_settle(); /* a trim has slabs in its hands, which we would not find */
 	for (int nid = 0; nid < (int)num_nodes(); nid++)
 		pages += partial_trim(s, nid);
@@ -259,6 +265,7 @@ int kmem_cache_destroy(struct kmem_cache *s)
 		mm_report("kmem_cache_destroy", s, "%s is kmalloc's", s->name);
 		return -EINVAL;
 	}
+	rcu_barrier(); /* objects that wait for a grace period */
 	do { /* a trim of another CPU may have one in its hands */
 		shrink(s);
 		left = slabs_of(s);

@@ -55,7 +55,7 @@ struct page {
 			u16 cpu_off;  /* slab: where its cache's struct cache_cpu is in cache_cpu[]; else 0 */
 			u8 type;      /* enum page_type */
 			u8 order;     /* of the block or slab */
-			u32 refcount; /* block: references; 0 is frozen */
+			u32 refcount; /* block: references; 0 is frozen. Slab: typesafe.c's */
 		};
 		u64 kind; /* the same in one word; block_kind() for a block */
 	};

@@ -12,6 +12,7 @@
  * All functions: any context, any CPU.
  */
 #include "mm/internal.h"
+#include "mm/typesafe.h"
 #include <anyctx/smp.h>
 #include <arch/fetch.h>
 
@@ -110,6 +111,8 @@ bool slab_release_if_empty(struct kmem_cache *s, struct page *head)
 
 	do {
 		if (ST_CACHE(st) != s->id || ST_FREE(st) != slab_objects(s, order))
+			return false;
+		if (unlikely(s->flags & SLAB_TYPESAFE_BY_RCU) && !typesafe_may_go(s, head))
 			return false;
 	} while (!cas_state(head, &st, make_state(st, ST_NONE, 0, 0, 0)));
 	clear_pages(head, order);
@@ -243,6 +246,8 @@ void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n)
 			mm_report("free", objs[0], "double free: all objects of its slab (%s) are free", s->name);
 			return;
 		}
+		if (unlikely(s->flags & SLAB_TYPESAFE_BY_RCU) && ST_FREE(st) + n == objects)
+			typesafe_emptied(head);
 		set_link(s, objs[n - 1], ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
 	} while (!cas_state(head, &st, make_state(st, first, ST_FREE(st) + n, s->id, ST_ONLIST)));
 	list_after_put(s, head, st, ST_FREE(st) + n, objects);
@@ -264,6 +269,8 @@ void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, un
 	slot = hand_open(head);
 	st = load(&head->state);
 	do {
+		if (unlikely(s->flags & SLAB_TYPESAFE_BY_RCU))
+			typesafe_emptied(head);
 		set_link(s, slab_object(s, head, n - 1), ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
 	} while (!cas_state(head, &st, make_state(st, from, ST_FREE(st) + n - from, s->id, ST_ONLIST)));
 	list_after_put(s, head, st, ST_FREE(st) + n - from, n);

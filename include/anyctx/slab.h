@@ -84,7 +84,14 @@ struct kmem_cache;
 
 #define SLAB_HWCACHE_ALIGN (1u << 0) /* align to 64 bytes (or a divisor, if small) */
 #define SLAB_PANIC (1u << 1)         /* a failed create is a panic */
-#define SLAB_VALID_MASK ((1u << 2) - 1)
+/*
+ * An object may be reused at once, but stays one of this cache until a grace period after
+ * its free has ended: its slab is not given back before. So a reader (rcupdate.h) may look
+ * at one that was freed, and has to find out whether it is still the one that it wanted.
+ * Nothing but its user and the constructor writes to it: __GFP_ZERO has no effect.
+ */
+#define SLAB_TYPESAFE_BY_RCU (1u << 4)
+#define SLAB_VALID_MASK (3u | SLAB_TYPESAFE_BY_RCU)
 
 /*
  * size 1 to KMALLOC_MAX_CACHE_SIZE; align 0 or a power of two up to PAGE_SIZE.
@@ -96,7 +103,8 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 				     size_t align, unsigned int flags,
 				     void (*ctor)(void *));
 /*
- * Free the cache and all its slabs. Waits for what was deferred. If objects are
+ * Free the cache and all its slabs. Waits for what was deferred, and for a grace period
+ * (rcupdate.h): so not inside a reader. If objects are
  * still allocated: a report, which lists some of them, -EBUSY, and the cache stays usable.
  */
 int kmem_cache_destroy(struct kmem_cache *s);
