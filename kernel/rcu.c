@@ -11,6 +11,10 @@
  * its nesting is 0. Each of these may be done by any context, again and again: nobody
  * needs to come back to it who was interrupted.
  *
+ * A CPU that is offline has no readers and is not waited for. Both ways it looks at the
+ * grace period after its bit in the mask has changed, so it ends one that waited for it
+ * alone, and is seen in one that began without it.
+ *
  * All functions: any context, but synchronize_rcu and rcu_init.
  */
 #include "kernel/rcu.h"
@@ -53,12 +57,13 @@ void rcu_kick(unsigned int cpu)
 static void begin_next(void)
 {
 	u64 g = load(&gp);
+	unsigned int c;
 
 	if (g & RUNNING || load(&wanted_number) <= NUMBER(g))
 		return;
 	if (!cas(&gp, g, (NUMBER(g) + 1) << 1 | RUNNING))
 		return; /* who was faster asks the CPUs */
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for_each_online_cpu(c)
 		rcu_kick(c);
 }
 
@@ -74,7 +79,9 @@ void rcu_want(u64 number)
 /* g as it was read: if every CPU has been seen outside in it, it is over. */
 static void end_if_all_seen(u64 g)
 {
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	unsigned int c;
+
+	for_each_online_cpu(c)
 		if (load(&per_cpu_ptr(rcu_cpu, c)->seen) < NUMBER(g))
 			return;
 	if (!cas(&gp, g, g & ~RUNNING))
@@ -115,7 +122,7 @@ bool rcu_waits_for(unsigned int cpu)
 {
 	u64 g = load(&gp);
 
-	return g & RUNNING && load(&per_cpu_ptr(rcu_cpu, cpu)->seen) < NUMBER(g);
+	return g & RUNNING && cpu_online(cpu) && load(&per_cpu_ptr(rcu_cpu, cpu)->seen) < NUMBER(g);
 }
 
 u64 rcu_ended(void)

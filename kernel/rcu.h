@@ -28,6 +28,9 @@ void rcu_queues_kick(void);
 /* Ask a CPU for both, soon. */
 void rcu_kick(unsigned int cpu);
 
+/* A CPU that goes offline does what waits on it, before and after it has gone. */
+void rcu_leave(void);
+
 /*
  * At the end of memory. hurry: there is to be a grace period, if a free waits for one or
  * `always`. flush_here: tell that this CPU is outside, and make all frees that may be made

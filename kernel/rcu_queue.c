@@ -19,6 +19,7 @@
  * All functions: any context, but rcu_barrier. Functions of call_rcu are not run in NMIs
  * and debug exceptions.
  */
+#include <anyctx/cpu.h>
 #include <anyctx/slab.h>
 #include <anyctx/smp.h>
 #include <arch/irq.h>
@@ -168,7 +169,9 @@ bool rcu_queued(unsigned int cpu)
 
 void rcu_queues_kick(void)
 {
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	unsigned int c;
+
+	for_each_online_cpu(c)
 		if (rcu_queued(c))
 			rcu_kick(c);
 }
@@ -177,7 +180,7 @@ void rcu_queues_kick(void)
 
 void rcu_hurry(bool always)
 {
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		always |= waits(c, FREES);
 	if (always)
 		start_poll_synchronize_rcu();
@@ -241,12 +244,26 @@ void rcu_barrier(void)
 	struct barrier b;
 
 	BUG_ON(!in_thread() || arch_irqs_disabled() || rcu_read_lock_held());
+	cpus_read_lock();
 	on_each_cpu(barrier_begin, &b, true);
 	for (;;) {
 		b.unfinished = 0;
 		on_each_cpu(barrier_look, &b, true);
 		if (!b.unfinished)
-			return;
+			break;
 		synchronize_rcu();
+	}
+	cpus_read_unlock();
+}
+
+/* Of the CPU that goes offline, in its thread: nobody else can touch its queues. */
+void rcu_leave(void)
+{
+	while (rcu_queued(smp_processor_id())) {
+		start_poll_synchronize_rcu();
+		rcu_note_quiet();
+		run_some(FUNCTIONS, ~0UL);
+		run_some(FREES, ~0UL);
+		cpu_relax();
 	}
 }

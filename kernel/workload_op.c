@@ -18,6 +18,7 @@
  * longer is likely to have been put aside by an emulator's host.)
  */
 #include "kernel/workload_op.h"
+#include <anyctx/memcg.h>
 #include <anyctx/slab.h>
 #include <anyctx/smp.h>
 #include <arch/debug.h>
@@ -30,6 +31,7 @@
 #include "kernel/tick.h"
 #include "kernel/workload_block.h"
 #include "kernel/workload_inside.h"
+#include "kernel/workload_memcg.h"
 #include "kernel/workload_worst.h"
 #include "mm/fail.h"
 #include "mm/mm.h"
@@ -109,18 +111,20 @@ static struct block_call choose_call(struct worker *w, enum context c, bool may_
 
 	return (struct block_call){
 		.nolock = nolock,
-		.gfp = (nolock ? 0 : may_wait ? GFP_KERNEL : GFP_ATOMIC) | __GFP_NOWARN,
+		.gfp = (nolock ? 0 : may_wait ? GFP_KERNEL : GFP_ATOMIC) | __GFP_NOWARN |
+		       (job_paid() ? __GFP_ACCOUNT : 0),
 	};
 }
 
 /* Before a call, for count_null. */
 struct before {
-	u64 ns, injected, spurious;
+	u64 ns, injected, spurious, refused;
 };
 
 static struct before before_call(void)
 {
-	return (struct before){ .ns = arch_ns(), .injected = fail_injected_here(), .spurious = mm_spurious_here() };
+	return (struct before){ .ns = arch_ns(), .injected = fail_injected_here(), .spurious = mm_spurious_here(),
+				.refused = mm_refused_here() };
 }
 
 static void count_allocs(struct worker *w, u64 n, u64 bytes)
@@ -139,7 +143,8 @@ static void count_allocs(struct worker *w, u64 n, u64 bytes)
  * moment was long, an emulator's host has put this CPU aside in between: who knows.
  * The sum is off by what moves between CPUs meanwhile; that is less than half of
  * memory as long as the job keeps to its share. What fault injection has refused is
- * no failure; an NMI's share of that may excuse the call that it has interrupted.
+ * no failure; an NMI's share of that may excuse the call that it has interrupted. Nor is
+ * what a group's limit has refused in this context.
  */
 static void count_null(struct worker *w, u64 bytes, struct before b)
 {
@@ -148,6 +153,10 @@ static void count_null(struct worker *w, u64 bytes, struct before b)
 	count(&w->n.nulls[null_size(bytes)], 1);
 	if (w->inside != OUTSIDE)
 		count(&w->n.inside_nulls, 1);
+	if (mm_refused_here() != b.refused) {
+		count(&w->n.refused, 1);
+		return;
+	}
 	if (fail_injected_here() != b.injected)
 		return;
 	unfounded = bytes <= PAGE_SIZE && nr_free_pages() >= nr_managed_pages() / 2 && arch_ns() - b.ns < MOMENT_NS;
@@ -162,6 +171,7 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 {
 	struct block b = { .cpu = smp_processor_id(), .ctx = c };
 	struct block_call call = choose_call(w, c, may_wait);
+	struct mem_cgroup *was;
 	struct worst_probe probe;
 	struct before before;
 
@@ -172,7 +182,10 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 	}
 	before = before_call();
 	probe = worst_begin();
+	was = job_paid() ? job_pays(c) : NULL;
 	block_alloc(&b, call);
+	if (job_paid())
+		set_active_memcg(was);
 	if (call.nolock)
 		worst_end(probe, &b, "allocation");
 	if (!b.addr) {
@@ -210,7 +223,7 @@ static u64 *choose_slot(struct worker *w)
 	u64 i = rng_below(&w->rng, 4 * SLOTS);
 
 	if (i < SLOTS)
-		cpu = (unsigned int)rng_below(&w->rng, num_online_cpus());
+		cpu = (unsigned int)rng_below(&w->rng, num_possible_cpus());
 	return &(*per_cpu_ptr(slots, cpu))[i % SLOTS];
 }
 
@@ -331,13 +344,19 @@ static bool may_step(const struct regs *r)
 	return arch_in_kernel_image((void *)r->rip);
 }
 
+static void send_nmi(unsigned int cpu)
+{
+	if (cpu_online(cpu))
+		arch_send_nmi(cpu);
+}
+
 /* Each tick also sends an NMI, to the other CPUs by turns. */
 static void on_tick(struct regs *r)
 {
-	unsigned int me = smp_processor_id(), n = num_online_cpus();
+	unsigned int me = smp_processor_id(), n = num_possible_cpus();
 	u64 tick = tick_number(me), turn = n > 1 ? 1 + tick % (n - 1) : 0;
 
-	arch_send_nmi((unsigned int)((me + turn) % n));
+	send_nmi((unsigned int)((me + turn) % n));
 	batch(CTX_IRQ, IRQ_BATCH, NULL);
 	if (tick % STEP_EVERY == 0 && may_step(r))
 		step_thread(r);
@@ -384,7 +403,7 @@ void ops_hooks_clear(void)
 	set_tick_hook(NULL);
 	set_nmi_hook(NULL);
 	hook_sync();
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
 		while (READ_ONCE(*per_cpu_ptr(steps_left, cpu)))
 			cpu_relax();
 	set_trap_hook(NULL);
@@ -418,7 +437,7 @@ void ops_thread(void)
 	if (one_in(w, BREAK_EVERY))
 		breakpoint();
 	if (one_in(w, SEND_NMI_EVERY))
-		arch_send_nmi((unsigned int)rng_below(&w->rng, num_online_cpus()));
+		send_nmi((unsigned int)rng_below(&w->rng, num_possible_cpus()));
 	if (irqs_off)
 		flags = arch_irq_save();
 	operate(w, CTX_THREAD, !irqs_off);
@@ -429,17 +448,26 @@ void ops_thread(void)
 	worker_leave(w);
 }
 
-void ops_drain(void)
+static void drain_slots(struct worker *w, u64 *s)
 {
-	struct worker *w = worker_enter(CTX_THREAD);
-	u64 *s = *per_cpu_ptr(slots, (smp_processor_id() + 1) % num_online_cpus());
-
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		u64 word = __atomic_exchange_n(&s[i], 0, __ATOMIC_ACQ_REL);
 
 		if (word)
 			drop_block(w, CTX_THREAD, word);
 	}
+}
+
+/* The next CPU's, and those of CPUs offline before it. */
+void ops_drain(void)
+{
+	struct worker *w = worker_enter(CTX_THREAD);
+	unsigned int cpu = smp_processor_id();
+
+	do {
+		cpu = (cpu + 1) % num_possible_cpus();
+		drain_slots(w, *per_cpu_ptr(slots, cpu));
+	} while (!cpu_online(cpu));
 	worker_leave(w);
 }
 
@@ -449,7 +477,7 @@ bool ops_begin(u64 share, bool nmis_only_inside)
 {
 	u64 first = seed ? (u64)seed : arch_ns();
 
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
 		for (unsigned int i = 0; i < NR_CONTEXT * DEPTHS; i++) {
 			struct worker *w = worker_of(cpu, (enum context)(i / DEPTHS), i % DEPTHS);
 
@@ -482,6 +510,7 @@ void ops_count(unsigned int cpu, enum context c, struct op_counts *sum)
 		sum->from_cpus += READ_ONCE(n->from_cpus);
 		sum->from_contexts += READ_ONCE(n->from_contexts);
 		sum->over_share += READ_ONCE(n->over_share);
+		sum->refused += READ_ONCE(n->refused);
 		sum->unfounded += READ_ONCE(n->unfounded);
 		sum->inside += READ_ONCE(n->inside);
 		sum->inside_rip += READ_ONCE(n->inside_rip);

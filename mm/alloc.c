@@ -12,7 +12,8 @@
 #include "kernel/context.h"
 #include "lib/string.h"
 #include "mm/fail.h"
-#include "mm/internal.h"
+#include "mm/memcg.h"
+#include "mm/search.h"
 #include <anyctx/smp.h>
 
 #define ALLOC_TRIES 8
@@ -152,13 +153,20 @@ static void *alloc_anywhere(struct kmem_cache *s, gfp_t gfp)
 	return obj;
 }
 
+/* From that node; or, unless it is an order, from the next by distance, and so on; and
+ * when a slab of the usual size is nowhere, from anywhere. */
 static void *alloc_on_node(struct kmem_cache *s, gfp_t gfp, int nid)
 {
 	bool strict = gfp & __GFP_THISNODE;
-	void *obj = partial_get_one(s, nid);
+	void *obj = NULL;
 
-	if (!obj)
-		obj = refill_new(s, gfp | __GFP_THISNODE, nid, false, !strict);
+	for (unsigned int i = 0; !obj && i < (strict ? 1 : num_nodes()); i++) {
+		int near = i ? nearest_node(nid, i) : nid;
+
+		obj = partial_get_one(s, near);
+		if (!obj)
+			obj = refill_new(s, gfp | __GFP_THISNODE, near, false, !strict);
+	}
 	if (!obj && !strict)
 		obj = alloc_anywhere(s, gfp);
 	return obj;
@@ -169,7 +177,7 @@ static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 	return nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
 }
 
-void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
 {
 	void *obj;
 
@@ -188,6 +196,13 @@ void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 	if (!obj)
 		count_failure();
 	return taken(s, obj);
+}
+
+void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	if (unlikely(s->flags & SLAB_ACCOUNT))
+		return memcg_object_alloc(s, gfp, nid);
+	return cache_alloc_unpaid(s, gfp, nid);
 }
 
 /* ---------------------------------------------------------------- freeing */
@@ -233,7 +248,7 @@ static bool object_is_free(struct kmem_cache *s, const void *obj)
 {
 	if (in_slab_chain(s, obj_slab(obj), obj))
 		return true;
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		if (magazine_holds(s, c, obj) || defer_holds(c, obj))
 			return true;
 	return false;
@@ -253,15 +268,18 @@ bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 /* An object of a slab, but not one of the plain sort, or perhaps free. */
 static void free_object(const char *call, struct page *page, void *p)
 {
-	struct kmem_cache *s = cache_at(page->cpu_off);
+	struct kmem_cache *s = cache_at(page_cpu_off(page));
 	struct page *head = slab_head(page);
+	int idx = slab_index(s, head, p);
 
-	if (slab_index(s, head, p) < 0) {
+	if (idx < 0) {
 		mm_report(call, p, "not the start of an object of %s", s->name);
 		return;
 	}
 	if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))
 		return;
+	if (unlikely(s->flags & SLAB_ACCOUNT))
+		memcg_object_freed(s, head, (unsigned int)idx);
 	object_give(s, p, s->offset);
 	if (!magazine_push(s, p))
 		cache_free_slow(s, p);
@@ -274,7 +292,7 @@ static struct page *block_around(u64 pfn)
 		struct page *head = pfn_page(pfn & ~((1UL << k) - 1));
 		u8 type = READ_ONCE(head->type);
 
-		if ((type == PT_BLOCK || type == PT_LARGE) && head->order >= k)
+		if (is_any_block(type) && head->order >= k)
 			return head;
 	}
 	return NULL;

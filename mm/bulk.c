@@ -16,6 +16,7 @@
 #include "lib/string.h"
 #include "mm/cache.h"
 #include "mm/fast.h"
+#include <anyctx/smp.h>
 
 /* Has the cache magazines at all? */
 static bool keeps_objects(const struct kmem_cache *s)
@@ -63,7 +64,7 @@ static void put_run(struct kmem_cache *s, void *const *objs, unsigned int n)
 /* Is p, in that page of a slab of s, the start of an object? */
 static __always_inline bool starts(const struct kmem_cache *s, struct page *page, const void *p)
 {
-	return !((u64)p & s->mask) || odd_start(p, CPU_OFF(s->id)) || slab_index(s, slab_head(page), p) >= 0;
+	return start_of(p, CPU_OFF(s->id)) || slab_index(s, slab_head(page), p) >= 0;
 }
 
 /* Mark the objects of s in use at the start of objs, as many as make a run: how many. */
@@ -76,7 +77,7 @@ static unsigned int mark_run(struct kmem_cache *s, void *const *objs, size_t n)
 		void *p = objs[i];
 		struct page *page = pfn_page(addr_pfn(p));
 
-		if (addr_pfn(p) >= end || READ_ONCE(page->cpu_off) != cpu_off || !starts(s, page, p))
+		if (addr_pfn(p) >= end || page_cpu_off(page) != cpu_off || !starts(s, page, p))
 			break;
 		if (mark_get(p, (u32)offset) == free_mark)
 			break; /* perhaps in this run */
@@ -89,7 +90,7 @@ static bool of_cache(const void *p, const struct kmem_cache *s)
 {
 	u64 pfn = addr_pfn(p);
 
-	return pfn < max_pfn && READ_ONCE(pfn_page(pfn)->cpu_off) == CPU_OFF(s->id);
+	return pfn < max_pfn && READ_ONCE(*frame_cache(pfn)) == CPU_OFF(s->id);
 }
 
 /* The cache that p may be an object of, if it has magazines; else NULL. */
@@ -100,7 +101,7 @@ static struct kmem_cache *keeping_cache(const void *p)
 
 	if (pfn >= max_pfn || READ_ONCE(pfn_page(pfn)->type) != PT_SLAB)
 		return NULL;
-	s = cache_at(pfn_page(pfn)->cpu_off);
+	s = cache_at(*frame_cache(pfn));
 	return keeps_objects(s) ? s : NULL;
 }
 
@@ -169,12 +170,25 @@ static size_t take_some(struct kmem_cache *s, size_t n, void **objs)
 	return got;
 }
 
+static bool bad_alloc_args(const char *call, const struct kmem_cache *s, gfp_t gfp, int node)
+{
+	if (gfp & ~GFP_VALID_MASK)
+		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
+	else if (gfp & __GFP_ACCOUNT && !(s->flags & SLAB_ACCOUNT))
+		mm_report(call, s, "__GFP_ACCOUNT, and cache %s has no SLAB_ACCOUNT", s->name);
+	else if (node != NUMA_NO_NODE && (node < 0 || node >= (int)num_nodes()))
+		mm_report(call, NULL, "node %d is out of range (0 to %u)", node, num_nodes() - 1);
+	else
+		return false;
+	return true;
+}
+
 static size_t alloc_bulk(const char *call, struct kmem_cache *s, gfp_t gfp, int node, size_t n, void **objs)
 {
 	bool at_hand = node == NUMA_NO_NODE && !(gfp & ~(GFP_PLAIN | __GFP_ZERO));
 	size_t have = 0;
 
-	if (bad_cache_pointer(call, s) || bad_alloc_args(call, gfp, node))
+	if (bad_cache_pointer(call, s) || bad_alloc_args(call, s, gfp, node))
 		return 0;
 	while (have < n) {
 		size_t got = at_hand ? take_some(s, n - have, objs + have) : 0;

@@ -17,6 +17,7 @@
 #include "mm/fast.h"
 #include "mm/mm.h"
 #include "mm/typesafe.h"
+#include <anyctx/cpu.h>
 #include <anyctx/rcupdate.h>
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
@@ -29,7 +30,6 @@ static spinlock_t cache_lock = SPINLOCK_INIT;
  * one, if it does not get too large for that; so many if even then. */
 #define WANT_OBJECTS 128
 #define LEAST_OBJECTS 32
-#define ODD_MAX_STRIDE 256
 #define SMALL_MEMORY (128UL << 20)
 #define SMALL_MAX_ORDER 3
 #define MAG_MAX_BYTES (4UL << 20)   /* what a magazine may hold at most ... */
@@ -58,20 +58,31 @@ static u32 pick_align(size_t size, size_t align, unsigned int flags)
 	return a;
 }
 
+/* The most that a slab has before the first multiple of stride. */
+static u32 most_before(const struct kmem_cache *s, u32 order)
+{
+	u64 step = s->stride & -s->stride, size = PAGE_SIZE << order;
+
+	return s->start_mul ? s->stride - (u32)(step < size ? step : size) : 0;
+}
+
+/* In any slab of the order, wherever it is. */
 static u32 objects_in(const struct kmem_cache *s, u32 order)
 {
-	u32 n = (u32)((PAGE_SIZE << order) / s->stride);
+	u64 size = PAGE_SIZE << order, before = most_before(s, order);
+	u32 n = before < size ? (u32)((size - before) / s->stride) : 0;
 
-	return n < MAX_SLAB_OBJECTS ? n : MAX_SLAB_OBJECTS;
+	if (n > MAX_SLAB_OBJECTS)
+		n = MAX_SLAB_OBJECTS;
+	while (s->flags & SLAB_ACCOUNT && n * s->stride + round_up(n, 8) > size)
+		n--; /* who pays for them lies behind them */
+	return n;
 }
 
 static u32 pick_order(const struct kmem_cache *s)
 {
 	u32 order = s->min_order, most = managed_pages << PAGE_SHIFT < SMALL_MEMORY ? SMALL_MAX_ORDER : MAX_SLAB_ORDER;
 
-	/* A page of objects whose size is no power of two is quicker to tell apart. */
-	if (s->stride <= ODD_MAX_STRIDE && s->stride & (s->stride - 1))
-		return order;
 	while (objects_in(s, order) < WANT_OBJECTS && order < SMALL_MAX_ORDER)
 		order++;
 	while (objects_in(s, order) < LEAST_OBJECTS && order < most)
@@ -107,17 +118,17 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->offset = ctor ? round_up(s->size, 8) : 0;
 	s->stride = round_up(ctor ? s->offset + 8 : (s->size < 8 ? 8 : s->size), s->align);
 	s->recip = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
-	s->mask = ctor || s->stride & (s->stride - 1) ? ~0UL : s->stride - 1;
-	while ((PAGE_SIZE << s->min_order) < s->stride)
+	while ((PAGE_SIZE << s->min_order) < s->stride || (flags & SLAB_ACCOUNT && !objects_in(s, s->min_order)))
 		s->min_order++;
+	if (!ctor && !(flags & SLAB_ACCOUNT))
+		s->start_mul = slab_start_mul(s->stride);
+	if (!objects_in(s, s->min_order)) /* so large that a small slab may have no room behind what is before */
+		s->start_mul = 0;
+	s->shifted = s->start_mul && s->stride & (s->stride - 1);
 	s->order = pick_order(s);
 	s->objects = objects_in(s, s->order);
 	s->min_objects = objects_in(s, s->min_order);
-	s->limit = pick_limit(s);
-	if (s->mask == ~0UL && !ctor && !s->order) {
-		s->odd_inverse = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
-		s->odd_end = s->objects * s->stride;
-	}
+	s->limit = flags & SLAB_ACCOUNT ? 0 : pick_limit(s);
 }
 
 /* The magazine of each CPU, if it has any; mags NULL: they are kmalloc's, of its own. */
@@ -206,7 +217,7 @@ static u64 slabs_of(const struct kmem_cache *s)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		n += READ_ONCE(per_cpu_ptr(cache_cpu[s->id], c)->slabs);
 	return n;
 }
@@ -221,7 +232,9 @@ static u64 shrink(struct kmem_cache *s)
 	u64 pages = 0;
 
 	defer_free_barrier();
+	cpus_read_lock();
 	on_each_cpu(flush_one_cache, s, true);
+	cpus_read_unlock();
 	if (s->flags & SLAB_TYPESAFE_BY_RCU)
 		synchronize_rcu(); /* else the slabs that have become empty may not go */
 	defer_settle(); /* a trim has slabs in its hands, which we would not find */
@@ -246,7 +259,12 @@ static void cache_end(struct kmem_cache *s)
 {
 	u64 irq;
 
+	cpus_read_lock();
 	on_each_cpu(remove_magazine, s, true);
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
+		if (!cpu_online(c))
+			magazine_setup(s, c, NULL); /* it sleeps, and its magazine is empty */
+	cpus_read_unlock();
 	kfree(s->magazines);
 	irq = spin_lock_irqsave(&cache_lock);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
@@ -261,7 +279,7 @@ int kmem_cache_destroy(struct kmem_cache *s)
 		return 0;
 	if (bad_cache_pointer("kmem_cache_destroy", s))
 		return -EINVAL;
-	if (s->id <= NR_KMALLOC) {
+	if (s->id <= NR_KMALLOC + NR_KMALLOC_PAID) {
 		mm_report("kmem_cache_destroy", s, "%s is kmalloc's", s->name);
 		return -EINVAL;
 	}
@@ -279,12 +297,41 @@ int kmem_cache_destroy(struct kmem_cache *s)
 	return -EBUSY;
 }
 
+static __noinline void bad_node(const char *call, int node)
+{
+	mm_report(call, NULL, "node %d is out of range (0 to %u)", node, num_nodes() - 1);
+}
+
+/* With flags that not every cache may be asked with. */
+static __noinline void *alloc_flags(const char *call, struct kmem_cache *s, gfp_t gfp, int node)
+{
+	void *obj = NULL;
+
+	if (gfp & ~GFP_VALID_MASK)
+		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
+	else if (!(s->flags & SLAB_ACCOUNT))
+		mm_report(call, s, "__GFP_ACCOUNT, and cache %s has no SLAB_ACCOUNT", s->name);
+	else if (node < NUMA_NO_NODE || node >= (int)num_nodes())
+		bad_node(call, node);
+	else
+		obj = cache_alloc_slow(s, gfp, node);
+	if (obj && gfp & __GFP_ZERO && !s->ctor)
+		memset(obj, 0, s->size);
+	return obj;
+}
+
 static __always_inline void *alloc_from(const char *call, struct kmem_cache *s, gfp_t gfp, int node)
 {
 	void *obj = NULL;
 
-	if (unlikely(bad_cache_pointer(call, s) || bad_alloc_args(call, gfp, node)))
+	if (unlikely(bad_cache_pointer(call, s)))
 		return NULL;
+	if (unlikely(gfp & ~(GFP_VALID_MASK & ~__GFP_ACCOUNT)))
+		return alloc_flags(call, s, gfp, node);
+	if (unlikely(node != NUMA_NO_NODE && (node < 0 || node >= (int)num_nodes()))) {
+		bad_node(call, node);
+		return NULL;
+	}
 	if (likely(node == NUMA_NO_NODE))
 		obj = fast_alloc(CPU_OFF(s->id), s->offset);
 	if (unlikely(!obj))
@@ -310,7 +357,7 @@ __noinline void cache_free_wrong(const char *call, struct kmem_cache *s, void *o
 
 	if (pfn < max_pfn && READ_ONCE(pfn_page(pfn)->type) == PT_SLAB)
 		mm_report(call, obj, "given to cache %s, but it is of %s", s->name,
-			  cache_at(pfn_page(pfn)->cpu_off)->name);
+			  cache_at(*frame_cache(pfn))->name);
 	else
 		mm_report(call, obj, "given to cache %s, but it is no object of a slab", s->name);
 }
@@ -322,7 +369,7 @@ static __always_inline void free_to(const char *call, struct kmem_cache *s, void
 
 	if (unlikely(bad_cache_pointer(call, s) || !obj))
 		return;
-	if (unlikely(pfn >= max_pfn || READ_ONCE(pfn_page(pfn)->cpu_off) != CPU_OFF(s->id)))
+	if (unlikely(pfn >= max_pfn || READ_ONCE(*frame_cache(pfn)) != CPU_OFF(s->id)))
 		cache_free_wrong(call, s, obj);
 	else if (!fast_free(obj))
 		free_uncommon(obj, call);

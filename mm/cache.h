@@ -5,7 +5,6 @@
 #define MM_CACHE_H
 
 #include "mm/internal.h"
-#include <anyctx/smp.h>
 
 static inline bool bad_cache_pointer(const char *call, const struct kmem_cache *s)
 {
@@ -15,19 +14,6 @@ static inline bool bad_cache_pointer(const char *call, const struct kmem_cache *
 		return false;
 	mm_report(call, s, "not a cache");
 	return true;
-}
-
-static inline bool bad_alloc_args(const char *call, gfp_t gfp, int node)
-{
-	if (unlikely(gfp & ~GFP_VALID_MASK)) {
-		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
-		return true;
-	}
-	if (unlikely(node != NUMA_NO_NODE && (node < 0 || node >= (int)num_nodes()))) {
-		mm_report(call, NULL, "node %d is out of range (0 to %u)", node, num_nodes() - 1);
-		return true;
-	}
-	return false;
 }
 
 /* Report an object that is not of the cache it is freed to. */

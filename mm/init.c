@@ -7,6 +7,7 @@
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "mm/typesafe.h"
+#include <anyctx/cpu.h>
 #include <anyctx/rcupdate.h>
 #include <anyctx/smp.h>
 
@@ -30,7 +31,9 @@ void mm_quiesce(void)
 {
 	BUG_ON(!in_thread());
 	rcu_barrier();
+	cpus_read_lock();
 	on_each_cpu(flush_here, NULL, true); /* deferred frees too */
+	cpus_read_unlock();
 	typesafe_settle();
 	defer_settle(); /* the flush may have asked for a trim, on any CPU */
 	trim_all();

@@ -1,13 +1,15 @@
 /*
- * kmalloc.c - objects by size: 13 caches from 8 bytes to 8 KiB, whole blocks of
+ * kmalloc.c - objects by size: 27 caches from 8 bytes to 8 KiB, whole blocks of
  * pages above; and the public calls by pointer.
  *
  * All functions: any context (the public headers say what to use where; the
  * _nolock forms differ only in that they never wait for other CPUs' caches).
  */
 #include "kernel/panic.h"
+#include "kernel/printk.h"
 #include "lib/string.h"
 #include "mm/fast.h"
+#include "mm/memcg.h"
 #include "mm/mm.h"
 #include <anyctx/smp.h>
 
@@ -15,10 +17,13 @@ static const struct {
 	u16 size;
 	const char *name;
 } classes[NR_KMALLOC] = {
-	{ 8, "kmalloc-8" },     { 16, "kmalloc-16" },   { 32, "kmalloc-32" },   { 64, "kmalloc-64" },
-	{ 96, "kmalloc-96" },   { 128, "kmalloc-128" }, { 192, "kmalloc-192" }, { 256, "kmalloc-256" },
-	{ 512, "kmalloc-512" }, { 1024, "kmalloc-1k" }, { 2048, "kmalloc-2k" }, { 4096, "kmalloc-4k" },
-	{ 8192, "kmalloc-8k" },
+	{ 8, "kmalloc-8" },      { 16, "kmalloc-16" },    { 32, "kmalloc-32" },    { 48, "kmalloc-48" },
+	{ 64, "kmalloc-64" },    { 80, "kmalloc-80" },    { 96, "kmalloc-96" },    { 112, "kmalloc-112" },
+	{ 128, "kmalloc-128" },  { 160, "kmalloc-160" },  { 192, "kmalloc-192" },  { 224, "kmalloc-224" },
+	{ 256, "kmalloc-256" },  { 320, "kmalloc-320" },  { 384, "kmalloc-384" },  { 448, "kmalloc-448" },
+	{ 512, "kmalloc-512" },  { 640, "kmalloc-640" },  { 768, "kmalloc-768" },  { 896, "kmalloc-896" },
+	{ 1024, "kmalloc-1k" },  { 1280, "kmalloc-1280" }, { 1536, "kmalloc-1536" }, { 1792, "kmalloc-1792" },
+	{ 2048, "kmalloc-2k" },  { 4096, "kmalloc-4k" },  { 8192, "kmalloc-8k" },
 };
 /* Of each size in steps of 8 bytes: where its cache is in cache_cpu[]. [0], for
  * size 0, is what leads nowhere. */
@@ -31,6 +36,18 @@ struct magazine *kmalloc_magazine(u32 id, unsigned int cpu)
 	return CONFIG_TINY ? NULL : &(*per_cpu_ptr(kmalloc_magazines, cpu))[id - 1];
 }
 
+static void paid_init(void)
+{
+	for (u32 i = 0; i < NR_KMALLOC_PAID; i++) {
+		u32 id = NR_KMALLOC + i + 1;
+		char name[sizeof(caches[0].name)];
+
+		snprintf(name, sizeof(name), "kmalloc-cg-%s", strchr(classes[i].name, '-') + 1);
+		BUG_ON(!cache_setup(&caches[id], id, name, classes[i].size, 0, SLAB_ACCOUNT, NULL));
+	}
+	BUG_ON(caches[NR_KMALLOC + NR_KMALLOC_PAID].size != MEMCG_LARGEST_OBJECT);
+}
+
 /* Cache i + 1 is that of class i. */
 void kmalloc_init(void)
 {
@@ -40,6 +57,7 @@ void kmalloc_init(void)
 		magazine_setup_none(c);
 	for (u32 i = 0; i < NR_KMALLOC; i++)
 		BUG_ON(!cache_setup(&caches[i + 1], i + 1, classes[i].name, classes[i].size, 0, 0, NULL));
+	paid_init();
 	for (u32 i = 1; i < ARRAY_SIZE(size_cpu_off); i++) {
 		if (i * 8 > classes[class].size)
 			class++;
@@ -48,10 +66,9 @@ void kmalloc_init(void)
 	}
 }
 
-/* For sizes above a page. */
 static unsigned int size_order(size_t size)
 {
-	return 64 - (unsigned int)__builtin_clzl((size - 1) >> PAGE_SHIFT);
+	return size <= PAGE_SIZE ? 0 : 64 - (unsigned int)__builtin_clzl((size - 1) >> PAGE_SHIFT);
 }
 
 static __noinline void *alloc_large(const char *call, size_t size, gfp_t gfp, int nid)
@@ -64,11 +81,9 @@ static __noinline void *alloc_large(const char *call, size_t size, gfp_t gfp, in
 		return NULL;
 	}
 	order = size_order(size);
-	page = page_alloc(gfp, nid, order, 1, PT_LARGE);
-	if (unlikely(!page)) {
-		count_failure();
+	page = memcg_block_alloc(gfp, nid, order, 1, PT_LARGE);
+	if (unlikely(!page))
 		return NULL;
-	}
 	if (gfp & __GFP_ZERO)
 		memset(page_address(page), 0, PAGE_SIZE << order);
 	return page_address(page);
@@ -88,6 +103,7 @@ static bool bad_args(const char *call, gfp_t gfp, int nid)
 /* Everything that is not an object at hand, wherever from and as it is. */
 static __noinline void *alloc_uncommon(size_t size, gfp_t gfp, int nid, const char *call)
 {
+	bool paid = memcg_pays(gfp);
 	struct kmem_cache *s;
 	void *obj = NULL;
 
@@ -95,10 +111,10 @@ static __noinline void *alloc_uncommon(size_t size, gfp_t gfp, int nid, const ch
 		return NULL;
 	if (!size)
 		return ZERO_SIZE_PTR;
-	if (size > KMALLOC_MAX_CACHE_SIZE)
+	if (size > (paid ? MEMCG_LARGEST_OBJECT : KMALLOC_MAX_CACHE_SIZE))
 		return alloc_large(call, size, gfp, nid);
-	s = &caches[size_cpu_off[(size + 7) / 8] / sizeof(struct cache_cpu)];
-	if (nid == NUMA_NO_NODE)
+	s = &caches[size_cpu_off[(size + 7) / 8] / sizeof(struct cache_cpu) + (paid ? NR_KMALLOC : 0)];
+	if (nid == NUMA_NO_NODE && !paid)
 		obj = fast_alloc(CPU_OFF(s->id), 0);
 	if (!obj)
 		obj = cache_alloc_slow(s, gfp, nid);
@@ -183,7 +199,7 @@ static size_t usable_size(const char *call, const void *p)
 	if (ZERO_OR_NULL_PTR(p))
 		return 0;
 	if (pfn < max_pfn && page->type == PT_SLAB) {
-		struct kmem_cache *s = cache_at(page->cpu_off);
+		struct kmem_cache *s = cache_at(page_cpu_off(page));
 
 		if (slab_index(s, slab_head(page), p) >= 0) {
 			if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))

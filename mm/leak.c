@@ -7,6 +7,7 @@
  * by chance is counted, but not listed. Any context.
  */
 #include "mm/cache.h"
+#include <anyctx/smp.h>
 
 #define LISTED 16
 
@@ -31,10 +32,10 @@ static u64 kept(const struct kmem_cache *s)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++) {
+	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
 		n += magazine_count(s, c);
 		for (u64 i = 0; i < defer_count(c); i++)
-			n += pfn_page(addr_pfn(defer_peek(c, i)))->cpu_off == CPU_OFF(s->id);
+			n += READ_ONCE(*frame_cache(addr_pfn(defer_peek(c, i)))) == CPU_OFF(s->id);
 	}
 	return n;
 }
@@ -46,7 +47,7 @@ u64 cache_in_use(const struct kmem_cache *s, void **objs, unsigned int max)
 	for (u64 pfn = 0; pfn < max_pfn; pfn++) {
 		const struct page *page = pfn_page(pfn);
 
-		if (READ_ONCE(page->type) == PT_SLAB && page->cpu_off == CPU_OFF(s->id) && !page->tail)
+		if (READ_ONCE(page->type) == PT_SLAB && page_cpu_off(page) == CPU_OFF(s->id) && !page->tail)
 			look_at_slab(s, page, &f);
 	}
 	return f.used - kept(s);

@@ -15,6 +15,15 @@ void mm_init(void);
 void mm_quiesce(void);
 
 /*
+ * For kernel/cpu.c. What this CPU caches goes back, and does not come again if the CPU is
+ * offline: any context. Does a CPU hold anything? Exact if it sleeps; any context. The
+ * CPUs online share the memory of their nodes, each to search its part first: thread.
+ */
+void mm_cpu_flush(void);
+bool mm_cpu_holds(unsigned int cpu);
+void mm_share_arenas(void);
+
+/*
  * Walk every structure and compare every counter with the walk. At rest, in
  * thread context. Returns the number of differences; each is printed.
  */
@@ -40,6 +49,8 @@ struct mm_stats {
 void mm_get_stats(struct mm_stats *st);
 /* Those of spurious_failures that this CPU has counted. Any context. */
 u64 mm_spurious_here(void);
+/* Allocations that limits of groups have refused on this CPU, in this kind of context. */
+u64 mm_refused_here(void);
 /* Is it an instruction of mm/? */
 bool mm_in_text(u64 pc);
 
@@ -62,5 +73,6 @@ u64 mm_call_bound(void);
 void mm_print_meminfo(void);
 void mm_print_slabinfo(void);
 void mm_print_buddyinfo(void);
+void mm_print_memcg(void);
 
 #endif

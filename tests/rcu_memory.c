@@ -170,7 +170,7 @@ static u64 slabs_left(void)
 	u64 n = 0;
 
 	for (u64 pfn = 0; pfn < max_pfn; pfn++)
-		n += pfn_page(pfn)->type == PT_SLAB && pfn_page(pfn)->cpu_off == CPU_OFF(cache->id) && !pfn_page(pfn)->tail;
+		n += pfn_page(pfn)->type == PT_SLAB && *frame_cache(pfn) == CPU_OFF(cache->id) && !pfn_page(pfn)->tail;
 	return n;
 }
 
@@ -202,9 +202,9 @@ static void check_typesafe(void (*ctor)(void *))
 	/* What a reader finds: still an object of the cache, as it was. */
 	EXPECT_EQ(sanitize_read32((u32 *)&first->key), 7);
 	EXPECT_EQ(sanitize_read32((u32 *)&first->twice), 14);
-	EXPECT(obj_slab(first)->cpu_off == CPU_OFF(cache->id));
+	EXPECT(page_cpu_off(obj_slab(first)) == CPU_OFF(cache->id));
 	objs[1] = kmem_cache_alloc(cache, GFP_KERNEL); /* and it may be used again */
-	EXPECT(objs[1] && obj_slab(objs[1])->cpu_off == CPU_OFF(cache->id));
+	EXPECT(objs[1] && page_cpu_off(obj_slab(objs[1])) == CPU_OFF(cache->id));
 	kmem_cache_free(cache, objs[1]);
 	release_all();
 	rcu_read_unlock();
