@@ -159,12 +159,24 @@ static u64 refill_in(u64 first, u64 end, unsigned int order, struct refill_at *a
 	return pfn != NO_PFN ? pfn : refill_from(first * LINE_WORDS, upto, order, &at->word);
 }
 
+/* The word where the last were found, and the one behind it: while a line lasts that is all
+ * there is to do. */
+static u64 refill_next(unsigned int order, struct refill_at *at)
+{
+	u64 w = READ_ONCE(at->word);
+
+	return refill_from_words(w, (w + 1) % LINE_WORDS ? w + 2 : w + 1, order, &at->word);
+}
+
 /* From the CPU's own arena; when that is used up, from all of its node. */
 static u64 private_refill(unsigned int order)
 {
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
-	u64 pfn = refill_in(READ_ONCE(pc->arena_first), READ_ONCE(pc->arena_end), order, &pc->near[order != 0]);
+	struct refill_at *near = &pc->near[order != 0];
+	u64 pfn = refill_next(order, near);
 
+	if (pfn == NO_PFN)
+		pfn = refill_in(READ_ONCE(pc->arena_first), READ_ONCE(pc->arena_end), order, near);
 	if (pfn != NO_PFN)
 		return pfn;
 	tight_check();
@@ -247,7 +259,24 @@ void count_failure(void)
 	this_cpu_add64(mm_fail_counts.failures, 1);
 }
 
-struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_type type)
+/* Of a block that was taken, order <= 5, all but the first 2^keep pages: to the private pages
+ * that it was found with, else into the map. */
+static void give_rest(u64 pfn, unsigned int order, unsigned int keep)
+{
+	u64 *private = private_word(order), v = this_cpu_read64(*private), w = pfn >> WORD_SHIFT;
+	u32 rest = (run_mask(order) & ~run_mask(keep)) << (pfn & (WORD_PAGES - 1));
+
+	do {
+		if (v >> 32 != w) {
+			word_back(w, rest);
+			return;
+		}
+	} while (!this_cpu_cmpxchg64(private, &v, v | rest));
+	if (unlikely(mm_tight))
+		page_flush_cpu();
+}
+
+struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, unsigned int least, enum page_type type)
 {
 	bool local = nid == NUMA_NO_NODE;
 	struct page *page = local ? private_page(order, 0, type) : NULL;
@@ -258,7 +287,13 @@ struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_
 	if (fail_page(order))
 		return NULL;
 	pfn = take_once(gfp, local ? page_home_node() : nid, order, local);
-	return pfn == NO_PFN ? NULL : page_taken(pfn, order, 0, type);
+	if (pfn == NO_PFN)
+		return NULL;
+	if (local && least < order) {
+		give_rest(pfn, order, least);
+		order = least;
+	}
+	return page_taken(pfn, order, 0, type);
 }
 
 struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, enum page_type type)

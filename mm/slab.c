@@ -12,6 +12,7 @@
  * All functions: any context, any CPU.
  */
 #include "mm/memcg.h"
+#include "mm/slab_debug.h"
 #include "mm/typesafe.h"
 #include <anyctx/smp.h>
 #include <arch/fetch.h>
@@ -40,7 +41,7 @@ static char *slab_start(const struct kmem_cache *s, const struct page *head)
 	u64 start = (u64)pfn_addr(page_pfn(head)), r;
 
 	if (!s->shifted)
-		return (char *)start;
+		return (char *)start + s->red_left;
 	r = (u64)((unsigned __int128)(start * s->start_mul) * s->stride >> 64);
 	return (char *)start + (r ? s->stride - r : 0);
 }
@@ -58,11 +59,6 @@ int slab_index(const struct kmem_cache *s, const struct page *head, const void *
 }
 
 /* ---------------------------------------------------------- making, freeing */
-
-static void set_link(const struct kmem_cache *s, void *obj, u32 next)
-{
-	link_set(obj, s->offset, next);
-}
 
 /* Constructed objects are marked at once; of the others who puts them somewhere
  * does it in passing. */
@@ -109,17 +105,21 @@ static void clear_pages(struct page *head, unsigned int order)
 	}
 }
 
-/* light: without reclaim, as the caller has another way. */
+/* light: without reclaim, as the caller has another way. A call that has had to look for
+ * pages as well makes half of the objects, where there is a smaller order: that bounds
+ * the time of the worst, and it is one call in sixteen. */
 static struct page *slab_pages(struct kmem_cache *s, gfp_t gfp, int nid, bool light)
 {
+	unsigned int least = s->order == 1 ? s->min_order : s->order;
 	struct page *head = NULL;
 
 	gfp &= ~(__GFP_ZERO | __GFP_RECLAIM);
 	if (s->order != s->min_order && !mm_tight)
-		head = page_alloc_light(gfp, nid, s->order, PT_SLAB);
+		head = page_alloc_light(gfp, nid, s->order, least, PT_SLAB);
 	if (head)
 		return head;
-	return light ? page_alloc_light(gfp, nid, s->min_order, PT_SLAB) : page_alloc(gfp, nid, s->min_order, 0, PT_SLAB);
+	return light ? page_alloc_light(gfp, nid, s->min_order, s->min_order, PT_SLAB) :
+			 page_alloc(gfp, nid, s->min_order, 0, PT_SLAB);
 }
 
 struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsigned int *n)
@@ -135,6 +135,8 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 		construct_all(s, head, *n);
 	mark_rest(s, head, *n);
 	sanitize_free(pfn_addr(page_pfn(head)), PAGE_SIZE << order); /* and what is between the objects */
+	if (slab_debugged(s))
+		slab_debug_new(s, head, *n);
 	if (unlikely(s->flags & SLAB_ACCOUNT))
 		memcg_slab_begin(s, head, *n);
 	__atomic_store_n(&head->state, make_state(load(&head->state), ST_NONE, 0, s->id, 0), __ATOMIC_RELEASE);
@@ -178,7 +180,7 @@ static void report_chain(struct kmem_cache *s, const struct page *head, const vo
 /* The index behind that of obj in its chain; -1: the chain has been written to. */
 static int link_next(const struct kmem_cache *s, const struct page *head, const void *obj)
 {
-	u32 next = link_get(obj, s->offset);
+	u32 next = link_get(s, obj);
 
 	if (mark_get(obj, s->offset) != free_mark)
 		return -1;
@@ -261,7 +263,7 @@ static u32 chain(struct kmem_cache *s, struct page *head, void *const *objs, uns
 
 	for (unsigned int i = n; i--;) {
 		if (i + 1 < n)
-			set_link(s, objs[i], idx);
+			link_set(s, objs[i], idx);
 		idx = (u32)(((u64)objs[i] - start) * s->recip >> 32);
 		if (unlikely(idx >= objects))
 			return ST_NONE;
@@ -310,31 +312,61 @@ void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n)
 		}
 		if (unlikely(s->flags & SLAB_TYPESAFE_BY_RCU) && ST_FREE(st) + n == objects)
 			typesafe_emptied(head);
-		set_link(s, objs[n - 1], ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
+		link_set(s, objs[n - 1], ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
 	} while (!cas_state(head, &st, make_state(st, first, ST_FREE(st) + n, s->id, ST_ONLIST)));
 	list_after_put(s, head, st, ST_FREE(st) + n, objects);
 	hand_close(slot);
 }
 
-/* Objects of this new slab may have come back already, by a nested call. */
-void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n)
+/* A chain of nr objects of this new slab, which has n: some may have come back already,
+ * by a nested call. */
+static void publish_chain(struct kmem_cache *s, struct page *head, u32 first, u32 last, unsigned int nr,
+			  unsigned int n)
 {
-	char *obj = slab_object(s, head, from);
-	unsigned int slot;
-	u64 st;
+	unsigned int slot = hand_open(head);
+	u64 st = load(&head->state);
 
-	for (unsigned int i = from; i < n; i++, obj += s->stride) {
-		set_link(s, obj, i + 1);
-		if (!s->ctor)
-			mark_set(obj, s->offset, free_mark);
-	}
-	slot = hand_open(head);
-	st = load(&head->state);
 	do {
 		if (unlikely(s->flags & SLAB_TYPESAFE_BY_RCU))
 			typesafe_emptied(head);
-		set_link(s, slab_object(s, head, n - 1), ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
-	} while (!cas_state(head, &st, make_state(st, from, ST_FREE(st) + n - from, s->id, ST_ONLIST)));
-	list_after_put(s, head, st, ST_FREE(st) + n - from, n);
+		link_set(s, slab_object(s, head, last), ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
+	} while (!cas_state(head, &st, make_state(st, first, ST_FREE(st) + nr, s->id, ST_ONLIST)));
+	list_after_put(s, head, st, ST_FREE(st) + nr, n);
 	hand_close(slot);
+}
+
+void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n)
+{
+	char *obj = slab_object(s, head, from);
+
+	for (unsigned int i = from; i < n; i++, obj += s->stride) {
+		link_set(s, obj, i + 1);
+		if (!s->ctor)
+			mark_set(obj, s->offset, free_mark);
+	}
+	publish_chain(s, head, from, n - 1, n - from, n);
+}
+
+/* Sattolo's shuffle of the links makes of them one ring of all objects, each ring as likely
+ * as any other; the ring is cut at a place by chance. It needs no memory but theirs. */
+void *slab_publish_shuffled(struct kmem_cache *s, struct page *head, unsigned int n)
+{
+	struct rng r;
+	u32 last, mine;
+
+	harden_rng(&r, s->secret);
+	for (u32 i = 0; i < n; i++) {
+		void *obj = slab_object(s, head, i), *other = slab_object(s, head, i ? (u32)rng_below(&r, i) : 0);
+		u32 next = i ? link_get(s, other) : 0;
+
+		link_set(s, obj, next);
+		link_set(s, other, i);
+		if (!s->ctor)
+			mark_set(obj, s->offset, free_mark);
+	}
+	last = (u32)rng_below(&r, n);
+	mine = link_get(s, slab_object(s, head, last));
+	if (n > 1)
+		publish_chain(s, head, link_get(s, slab_object(s, head, mine)), last, n - 1, n);
+	return slab_object(s, head, mine);
 }
