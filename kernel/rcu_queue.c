@@ -259,6 +259,7 @@ void rcu_barrier(void)
 /* Of the CPU that goes offline, in its thread: nobody else can touch its queues. */
 void rcu_leave(void)
 {
+	preempt_disable();
 	while (rcu_queued(smp_processor_id())) {
 		start_poll_synchronize_rcu();
 		rcu_note_quiet();
@@ -266,4 +267,5 @@ void rcu_leave(void)
 		run_some(FREES, ~0UL);
 		cpu_relax();
 	}
+	preempt_enable();
 }

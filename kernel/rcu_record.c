@@ -68,8 +68,8 @@ bool kfree_rcu_nolock(const void *p)
 
 	if (ZERO_OR_NULL_PTR(p))
 		return true;
-	flags = arch_irq_save(); /* stay on this CPU */
 	r = kmalloc_nolock(sizeof(*r), 0, NUMA_NO_NODE);
+	flags = arch_irq_save(); /* stay on this CPU */
 	if (!r)
 		r = own_get();
 	if (r) {

@@ -121,10 +121,12 @@ static void free_bulk(const char *call, struct kmem_cache *want, size_t n, void 
 			cache_free_wrong(call, want, p);
 			continue;
 		}
+		mm_begin(); /* what is marked is in one call's hands a CPU */
 		run = s ? mark_run(s, objs + i, n - i) : 0;
 		if (run)
 			put_run(s, objs + i, (unsigned int)run);
-		else
+		mm_end();
+		if (!run)
 			free_uncommon(p, call);
 	}
 }
@@ -157,8 +159,11 @@ void kmem_cache_free_bulk_nolock(struct kmem_cache *s, size_t n, void **objs)
  * free is reported, and nobody gets it. */
 static size_t take_some(struct kmem_cache *s, size_t n, void **objs)
 {
-	u64 got = magazine_pop_many(s, objs, n < MAG_BATCH ? n : MAG_BATCH), i = 0;
+	u64 got, i = 0;
 
+	mm_begin();
+	got = magazine_pop_many(s, objs, n < MAG_BATCH ? n : MAG_BATCH);
+	mm_end();
 	while (i < got) {
 		if (likely(object_sound(s, objs[i]))) {
 			object_take(s, objs[i++], s->offset);

@@ -150,6 +150,7 @@ u64 magazine_flush(struct kmem_cache *s, u64 max)
 			break;
 		done += n;
 		slabs_put(s, batch, n);
+		mm_point();
 	}
 	return done;
 }

@@ -12,7 +12,8 @@
  *
  * Slots lie in chunks of 64, 128, 256 ..., which stay until the pool goes, so whoever
  * has read an old head may look at any slot at any time. Slots that a smaller reserve
- * does not need are kept by resize.
+ * does not need are kept by resize. A thread keeps its CPU while it has a slot, so no
+ * other thread of that CPU waits for it in vain.
  *
  * create, destroy, resize: thread; everything else: any context, any CPU.
  */
@@ -84,14 +85,17 @@ static u32 pop(struct mempool *pool, u64 *stack)
 
 static void *take(struct mempool *pool)
 {
-	u32 i = pop(pool, &pool->full);
-	void *element;
+	void *element = NULL;
+	u32 i;
 
-	if (i == NO_SLOT)
-		return NULL;
-	element = slot_at(pool, i)->element;
-	WRITE_ONCE(slot_at(pool, i)->element, NULL);
-	push(pool, &pool->empty, i);
+	mm_begin();
+	i = pop(pool, &pool->full);
+	if (i != NO_SLOT) {
+		element = slot_at(pool, i)->element;
+		WRITE_ONCE(slot_at(pool, i)->element, NULL);
+		push(pool, &pool->empty, i);
+	}
+	mm_end();
 	return element;
 }
 
@@ -105,13 +109,16 @@ static bool in_reserve(const struct mempool *pool, const void *element)
 
 static bool keep(struct mempool *pool, void *element)
 {
-	u32 i = pop(pool, &pool->empty);
+	u32 i;
 
-	if (i == NO_SLOT)
-		return false;
-	WRITE_ONCE(slot_at(pool, i)->element, element);
-	push(pool, &pool->full, i);
-	return true;
+	mm_begin();
+	i = pop(pool, &pool->empty);
+	if (i != NO_SLOT) {
+		WRITE_ONCE(slot_at(pool, i)->element, element);
+		push(pool, &pool->full, i);
+	}
+	mm_end();
+	return i != NO_SLOT;
 }
 
 void *mempool_alloc(mempool_t *pool, gfp_t gfp)

@@ -9,7 +9,7 @@
  * periods: any, at any instruction; a reader may be interrupted by other readers, and
  * nest. synchronize_rcu and rcu_barrier: thread, interrupts on, not inside a reader
  * (checked; else a panic): they wait. A reader ends in the context and on the CPU that it
- * began on, and must not wait for a grace period.
+ * began on, which a thread keeps meanwhile, and must not wait for a grace period.
  *
  * A reader that does not end holds up all grace periods, and so all memory that waits
  * for them; nothing else does. When memory is short they are hurried along by NMIs.
@@ -17,7 +17,7 @@
 #ifndef ANYCTX_RCUPDATE_H
 #define ANYCTX_RCUPDATE_H
 
-#include <anyctx/percpu.h>
+#include <anyctx/preempt.h>
 
 /* Of each CPU: readers under way in all its contexts; one of them is to tell when it is
  * the last that ends; the newest grace period for which the CPU was seen outside. */
@@ -30,6 +30,7 @@ void __rcu_reader_ended(void); /* for the next */
 
 static inline void rcu_read_lock(void)
 {
+	preempt_disable();
 	this_cpu_add64(rcu_cpu.nesting, 1);
 	barrier();
 }
@@ -40,6 +41,7 @@ static inline void rcu_read_unlock(void)
 	this_cpu_add64(rcu_cpu.nesting, -1);
 	if (unlikely(this_cpu_read64(rcu_cpu.wanted)))
 		__rcu_reader_ended();
+	preempt_enable();
 }
 
 /* Is this CPU inside a reader, of this context or one that it interrupted? */
