@@ -19,6 +19,8 @@
  */
 #include "kernel/printk.h"
 #include <anyctx/irq_work.h>
+#include <anyctx/lockdep.h>
+#include <anyctx/preempt.h>
 #include <arch/console.h>
 #include <arch/cpu.h>
 #include "kernel/context.h"
@@ -40,12 +42,13 @@ struct slot {
 static struct slot ring[SLOTS];
 static u64 head, tail;
 static u32 writer;  /* 0, or CPU + 1 of the drainer */
+static const struct lock_site writer_site = LOCK_SITE_INIT;
 static bool in_line; /* the drainer is in the middle of a record */
 static u64 dropped, dropped_told;
 static u32 panic_writer; /* CPU + 1: only this CPU prints, and directly */
 static printk_tap_t tap;
 static void drain_later(struct irq_work *w);
-static struct irq_work later = { .func = drain_later };
+static struct irq_work later = { .lazy = 1, .func = drain_later };
 
 static struct slot *slot_of(u64 pos)
 {
@@ -116,8 +119,11 @@ static bool take_writer(void)
 {
 	u32 free = 0;
 
-	return __atomic_compare_exchange_n(&writer, &free, smp_processor_id() + 1, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	if (!__atomic_compare_exchange_n(&writer, &free, smp_processor_id() + 1, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_RELAXED))
+		return false;
+	lock_taken(&writer, &writer_site, LOCK_TRIED);
+	return true;
 }
 
 /* Another context has published or dropped since the writer looked, and found `writer` taken. */
@@ -137,6 +143,7 @@ static void drain(void)
 			return;
 		more = write_out() || ++rounds == ROUNDS;
 		tell_dropped(output);
+		lock_release(&writer);
 		/* A full barrier between this store and the look at slot and count. */
 		__atomic_store_n(&writer, 0, __ATOMIC_SEQ_CST);
 	} while (!more && look_again());
@@ -195,8 +202,10 @@ void vprintk(const char *fmt, va_list ap)
 	if (panic == smp_processor_id() + 1) {
 		arch_console_write(buf, len);
 	} else if (!panic) {
+		preempt_disable(); /* another thread's lines would wait for ours */
 		put_records(buf, len);
 		drain();
+		preempt_enable();
 	}
 }
 
@@ -215,7 +224,9 @@ void printk_flush(void)
 		if (__atomic_load_n(&tail, __ATOMIC_ACQUIRE) == __atomic_load_n(&head, __ATOMIC_RELAXED) &&
 		    !drops_to_tell())
 			return;
+		preempt_disable();
 		drain();
+		preempt_enable();
 		cpu_relax();
 	}
 }

@@ -4,14 +4,16 @@
  *
  * Invariant: a CPU's `state` goes IDLE -> QUEUED by one store of the giver, after
  * function and argument, and QUEUED -> IDLE by one store of the CPU, after the
- * function has returned. The idle loop looks with interrupts off and sleeps by
- * sti; hlt, which nothing can split: the IPI that follows the store is either
- * seen as state or wakes the CPU. One giver at a time, in thread context.
+ * function has returned. The idle loop looks with interrupts off and then sleeps as
+ * any thread does (kthread.h): a wake-up after the store is either seen as state or
+ * ends the sleep. Meanwhile other threads run. One giver at a time, in thread context.
  */
+#include <anyctx/lockdep.h>
 #include <anyctx/smp.h>
 #include <arch/irq.h>
 #include "kernel/hooks.h"
 #include "kernel/panic.h"
+#include "kernel/sched.h"
 
 enum thread_state { IDLE, QUEUED };
 
@@ -22,6 +24,16 @@ struct cpu_thread {
 };
 static DEFINE_PER_CPU(struct cpu_thread, cpu_thread);
 
+static void run(void (*fn)(void *), void *arg)
+{
+	u64 mark = lock_mark();
+
+	lock_serve_thread(fn);
+	fn(arg);
+	lock_done(fn);
+	lock_ends("a thread's function", mark);
+}
+
 void kernel_secondary(unsigned int cpu)
 {
 	struct cpu_thread *t = per_cpu_ptr(cpu_thread, cpu);
@@ -30,10 +42,10 @@ void kernel_secondary(unsigned int cpu)
 		arch_irq_disable();
 		if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == QUEUED) {
 			arch_irq_enable();
-			t->fn(t->arg);
+			run(t->fn, t->arg);
 			__atomic_store_n(&t->state, IDLE, __ATOMIC_RELEASE);
 		} else {
-			arch_idle();
+			cpu_idle();
 		}
 	}
 }
@@ -45,6 +57,7 @@ bool cpu_thread_idle(unsigned int cpu)
 
 void cpu_thread_wait(unsigned int cpu)
 {
+	lock_wait_thread(per_cpu_ptr(cpu_thread, cpu)->fn);
 	while (!cpu_thread_idle(cpu))
 		cpu_relax();
 }
@@ -58,7 +71,7 @@ void cpu_thread_run(unsigned int cpu, void (*fn)(void *), void *arg)
 	t->fn = fn;
 	t->arg = arg;
 	__atomic_store_n(&t->state, QUEUED, __ATOMIC_SEQ_CST);
-	arch_send_ipi(cpu, IPI_CALL); /* with nothing on its list: only to wake it */
+	cpu_wake(cpu);
 }
 
 void on_each_cpu_thread(void (*fn)(void *), void *arg)

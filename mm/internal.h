@@ -11,13 +11,43 @@
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H
 
+#include <anyctx/config.h>
 #include <anyctx/gfp.h>
+#include <anyctx/lockdep.h>
 #include <anyctx/percpu.h>
+#include <anyctx/preempt.h>
 #include <anyctx/slab.h>
 #include <arch/local.h>
 #include <arch/machine.h>
 #include <arch/sanitize.h>
 #include "mm/harden.h"
+
+/*
+ * Around a long way: the CPU is kept, so what is in a call's hands is in one call's a
+ * CPU. Under CONFIG_RT others may run at each mm_point: where nothing is in hands, no
+ * hand slot is open, no attempt or change of hints under way.
+ */
+static __always_inline void mm_begin(void)
+{
+	if (CONFIG_RT)
+		long_work_begin();
+	else
+		preempt_disable();
+}
+
+static __always_inline void mm_end(void)
+{
+	if (CONFIG_RT)
+		long_work_end();
+	else
+		preempt_enable();
+}
+
+static __always_inline void mm_point(void)
+{
+	if (CONFIG_RT)
+		long_work_point();
+}
 
 /* ------------------------------------------------------------------ pages */
 
@@ -104,9 +134,10 @@ extern u64 managed_pages;
 #define WORD_PAGES (1UL << WORD_SHIFT)
 #define LINE_WORDS (LINE_PAGES / WORD_PAGES)
 
+/* Of any number: what is no frame's is not to be looked at, but may be asked for. */
 static __always_inline struct page *pfn_page(u64 pfn)
 {
-	return &vmemmap[pfn];
+	return (struct page *)((u64)vmemmap + pfn * sizeof(struct page));
 }
 
 static __always_inline u64 page_pfn(const struct page *page)
@@ -239,6 +270,8 @@ void hints_clear(u64 line);
 u64 hint_next(enum hint h, u64 line, u64 end);
 /* Around each change of the map that a hint must follow. */
 void hint_begin(void);
+/* Is this CPU between the two? Any context. */
+bool hint_open_here(void);
 void hint_end(void);
 bool hint_busy(void);
 /* The same before and after a look by hints, and not HINT_BUSY: all hints were right
@@ -501,6 +534,9 @@ void partial_uncount_empty(struct kmem_cache *s, int nid);
 bool partial_wants_trim(const struct kmem_cache *s, int nid);
 unsigned int hand_open(const struct page *head); /* head may be NULL */
 void hand_close(unsigned int slot);
+/* How many are open, on all CPUs: none at rest. */
+unsigned int hands_open(void);
+bool hand_open_here(void);
 
 /* A free object that has lost its mark: reported, and nobody gets it any more. */
 void object_lost(const struct kmem_cache *s, const void *obj);
@@ -595,6 +631,14 @@ void tight_check(void);
 bool reclaim(void);
 /* The same on all CPUs, waiting for them, if gfp and context allow it. */
 bool reclaim_wait(gfp_t gfp);
+/* Do they? */
+bool reclaim_may_wait(gfp_t gfp);
+/* The start of a call that may do that, if it comes to it: for the checker of locks. */
+static __always_inline void reclaim_announce(gfp_t gfp)
+{
+	if (CONFIG_LOCKDEP && reclaim_may_wait(gfp))
+		lock_wait_service(&lock_interrupts);
+}
 /* All that this CPU caches goes back; objects and pages. Any context. */
 u64 flush_cpu(void);
 /* All empty slabs of all caches. */

@@ -97,6 +97,7 @@ static u64 refill_from(u64 w, u64 end, unsigned int order, u64 *next)
 			return pfn;
 		if (w <= first)
 			hint_recheck(HINT_ANY, line);
+		mm_point();
 	}
 	return NO_PFN;
 }
@@ -114,6 +115,7 @@ static u64 refill_from_whole(u64 line, u64 end, unsigned int order, u64 *next)
 		if (pfn != NO_PFN)
 			return pfn;
 		hint_recheck(HINT_LINE, line);
+		mm_point();
 	}
 	return NO_PFN;
 }
@@ -286,14 +288,14 @@ struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, unsigned i
 		return page;
 	if (fail_page(order))
 		return NULL;
+	mm_begin();
 	pfn = take_once(gfp, local ? page_home_node() : nid, order, local);
-	if (pfn == NO_PFN)
-		return NULL;
-	if (local && least < order) {
+	if (pfn != NO_PFN && local && least < order) {
 		give_rest(pfn, order, least);
 		order = least;
 	}
-	return page_taken(pfn, order, 0, type);
+	mm_end();
+	return pfn == NO_PFN ? NULL : page_taken(pfn, order, 0, type);
 }
 
 struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, enum page_type type)
@@ -310,7 +312,9 @@ struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, en
 		return page;
 	if (fail_page(order))
 		return NULL;
+	mm_begin();
 	pfn = take_slow(gfp, local ? page_home_node() : nid, order, local);
+	mm_end();
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, refcount, type);
 }
 
@@ -359,6 +363,7 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	u64 pfn = page_pfn(page);
 	enum put put = PUT_ELSEWHERE;
 
+	mm_begin();
 	page_given(page, order, type);
 	if (order == LINE_SHIFT) {
 		line_page_give(pfn, type);
@@ -374,13 +379,16 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	}
 	if (unlikely(mm_tight))
 		page_freed_tight();
+	mm_end();
 }
 
 /* Nobody keeps pages now; and it may be over. */
 void page_freed_tight(void)
 {
+	mm_begin();
 	page_flush_cpu();
 	tight_check();
+	mm_end();
 }
 
 bool mm_keeps_pages(void)

@@ -251,6 +251,7 @@ bool words_take(u64 first, u64 n, bool force)
 		 * that a hold put down late counts as given up; then the words. */
 		cas(&h->status, st, (st & ~3UL) | FAILED);
 		release(first, i, tag);
+		mm_point();
 	} while (--tries && (i == n || words_look_full(first, n)));
 	return false;
 }
