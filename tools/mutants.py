@@ -350,7 +350,7 @@ def run_all(mutants, slots):
 # ---- without running any ----
 
 def check(mutants):
-    suites = {m for f in (ROOT / "tests").glob("*.c") for m in re.findall(r"^\s*TEST\((\w+),", f.read_text(), re.M)}
+    suites = {m for f in (ROOT / "tests").rglob("*.c") for m in re.findall(r"^\s*TEST\((\w+),", f.read_text(), re.M)}
     rows = set(re.findall(r"^\| (\d+) \|", DOC.read_text(), re.M)) if DOC.exists() else set()
     bad = 0
     for m in mutants:
