@@ -16,7 +16,8 @@
 
 /*
  * Take a CPU offline; returns when it sleeps. 0: it is offline, or was. -EINVAL: there is
- * no such CPU. -EBUSY: it is CPU 0, or its thread runs something; nothing has happened.
+ * no such CPU. -EBUSY: it is CPU 0, or its thread runs something, or kernel threads are on it
+ * (with CONFIG=rt: always); nothing has happened.
  */
 int cpu_down(unsigned int cpu);
 /* Bring it back; returns when it idles. 0: it is online, or was. -EINVAL: there is none. */
