@@ -15,6 +15,7 @@ MAKEFLAGS += --no-builtin-rules
 #	CONFIG_INCLUDE         directories of headers that come before the others
 #	CONFIG_DIRS            more directories of sources
 #	CONFIG_LEFT_OUT        sources that are not in it
+#	CONFIG_HOSTED_LEFT_OUT the same for the process alone (with %)
 #	CONFIG_ARGS            kernel arguments, before those of ARGS
 CONFIG :=
 CONFIGS := $(patsubst config/%.mk,%,$(sort $(wildcard config/*.mk)))
@@ -103,7 +104,7 @@ $(BUILD)/tools.ok: tools/setup.sh
 	@touch $@
 
 # ---- compile
-$(BUILD)/%.o: %.c $(BUILD)/flags.c | $(BUILD)/tools.ok
+$(BUILD)/%.o: %.c $(BUILD)/flags.c $(CONFIG:%=config/%.mk) | $(BUILD)/tools.ok
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) $(call CONFIG_FILE_CFLAGS,$*) $(CFLAGS_$*.o) $(call in_mm,$*,$(COVERAGE_CFLAGS)) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<

@@ -216,6 +216,13 @@ void cache_free_slow(struct kmem_cache *s, void *obj)
 	slab_put(s, &obj, 1);
 }
 
+void object_release(struct kmem_cache *s, void *obj)
+{
+	object_give(s, obj, s->offset);
+	if (!magazine_push(s, obj))
+		cache_free_slow(s, obj);
+}
+
 static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *obj)
 {
 	u64 st = load(&head->state);
@@ -260,11 +267,13 @@ static void free_object(const char *call, struct page *page, void *p)
 		mm_report(call, p, "not the start of an object of %s", s->name);
 		return;
 	}
-	if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))
+	if (CONFIG_KASAN) {
+		kasan_free_object(call, s, p);
 		return;
-	object_give(s, p, s->offset);
-	if (!magazine_push(s, p))
-		cache_free_slow(s, p);
+	}
+	if (free_already(call, s, p))
+		return;
+	object_release(s, p);
 }
 
 /* The head of the block that the page lies in the middle of, or NULL. */

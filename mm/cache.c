@@ -67,7 +67,7 @@ static u32 pick_order(const struct kmem_cache *s)
 	u32 order = s->min_order, most = managed_pages << PAGE_SHIFT < SMALL_MEMORY ? SMALL_MAX_ORDER : MAX_SLAB_ORDER;
 
 	/* A page of objects whose size is no power of two is quicker to tell apart. */
-	if (s->stride <= ODD_MAX_STRIDE && s->stride & (s->stride - 1))
+	if (s->stride <= kasan_stride(ODD_MAX_STRIDE) && s->stride & (s->stride - 1))
 		return order;
 	while (objects_in(s, order) < WANT_OBJECTS && order < SMALL_MAX_ORDER)
 		order++;
@@ -100,7 +100,7 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->ctor = ctor;
 	/* A constructed object keeps its state while free: its mark lies behind it. */
 	s->offset = ctor ? round_up(s->size, 8) : 0;
-	s->stride = round_up(ctor ? s->offset + 8 : (s->size < 8 ? 8 : s->size), s->align);
+	s->stride = round_up(kasan_stride(round_up(ctor ? s->offset + 8 : s->size, 8)), s->align);
 	s->recip = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
 	s->mask = ctor || s->stride & (s->stride - 1) ? ~0UL : s->stride - 1;
 	while ((PAGE_SIZE << s->min_order) < s->stride)
@@ -225,6 +225,8 @@ static u64 shrink(struct kmem_cache *s)
 {
 	u64 pages = 0;
 
+	if (CONFIG_KASAN)
+		kasan_quarantine_drain();
 	defer_free_barrier();
 	on_each_cpu(flush_one_cache, s, true);
 	defer_settle(); /* a trim has slabs in its hands, which we would not find */

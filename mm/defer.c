@@ -106,6 +106,8 @@ bool defer_holds(unsigned int cpu, const void *obj)
 static void defer_work_run(struct irq_work *w)
 {
 	(void)w;
+	if (CONFIG_KASAN && mm_tight)
+		kasan_quarantine_drain();
 	defer_serve();
 	for (u32 i = 1; i < MAX_CACHES; i++) {
 		struct kmem_cache *s = &caches[i];

@@ -42,8 +42,8 @@ static __always_inline bool fast_free(void *p)
 {
 	u64 cpu_off;
 
-	if (CONFIG_TINY)
-		return false;
+	if (CONFIG_KASAN || CONFIG_TINY)
+		return false; /* each free is looked at; there is no magazine */
 	if (unlikely(!descriptor_read16(&vmemmap[0].cpu_off, addr_pfn(p), max_pfn, &cpu_off)))
 		return false;
 	if (this_cpu_test64(&cache_cpu[0].mask, cpu_off, (u64)p) && !odd_start(p, cpu_off))

@@ -12,6 +12,8 @@ void mm_init(void)
 	memmap_init();
 	page_alloc_init();
 	reclaim_init();
+	if (CONFIG_KASAN)
+		kasan_quarantine_init();
 	defer_init();
 	kmalloc_init();
 }

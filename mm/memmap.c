@@ -128,6 +128,8 @@ void memmap_init(void)
 	for (unsigned int h = 0; h < NR_HINTS; h++)
 		hints[h] = early_array((nr_lines + 63) / 64 * sizeof(u64));
 	map_descriptors();
+	if (CONFIG_KASAN)
+		kasan_tracks_init(max_pfn);
 	/* No early_alloc from here on: all that is left goes to the page layer. */
 	for (unsigned int i = 0; i < nr_mem_ranges; i++)
 		free_range(mem_ranges[i].base >> PAGE_SHIFT,

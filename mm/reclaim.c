@@ -53,7 +53,9 @@ void tight_check(void)
 
 u64 flush_cpu(void)
 {
-	u64 n = page_flush_cpu() + defer_serve();
+	u64 n = CONFIG_KASAN ? kasan_quarantine_drain() : 0;
+
+	n += page_flush_cpu() + defer_serve();
 
 	for (u32 i = 1; i < MAX_CACHES; i++)
 		if (__atomic_load_n(&caches[i].live, __ATOMIC_ACQUIRE))

@@ -95,6 +95,8 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 	if (s->ctor)
 		construct_all(s, head, *n);
 	sanitize_free(slab_object(s, head, 0), PAGE_SIZE << order); /* and what is between the objects */
+	if (CONFIG_KASAN)
+		kasan_slab_made(s, slab_object(s, head, 0), *n);
 	__atomic_store_n(&head->state, make_state(load(&head->state), ST_NONE, 0, s->id, 0), __ATOMIC_RELEASE);
 	set_pages(s, head, order);
 	this_cpu_add64(cache_cpu[s->id].slabs, 1);

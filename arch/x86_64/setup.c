@@ -10,6 +10,7 @@
 #include "kernel/printk.h"
 #include "lib/string.h"
 #include "mm/early.h"
+#include "mm/kasan/kasan.h"
 #include "private.h"
 
 #define BOOT_REACH (4UL << 30) /* what the boot page tables map */
@@ -49,6 +50,8 @@ void setup_early(u32 magic, u64 mbi)
 	memory_map_publish();
 	early_set_limit(BOOT_REACH);
 	paging_init();
+	if (CONFIG_KASAN)
+		kasan_init(ram_spans.s[ram_spans.n - 1].end);
 	early_set_limit(DIRECT_MAP_MAX);
 	switch_stack(stack_alloc(), setup_on_stack);
 }

@@ -1,0 +1,110 @@
+/*
+ * object.c - what the allocator tells of objects and blocks: their tracks, what was
+ * asked for of them, and their frees.
+ *
+ * Invariant: the first shadow byte of an object says KASAN_FREE from the free to the
+ * next allocation, the time in quarantine included, and never while it is in use. A free
+ * sets it by one `xchg`: whoever finds it set has come second, on whichever CPU.
+ *
+ * Any context, but for kasan_tracks_init (CPU 0 while booting).
+ */
+#include <arch/machine.h>
+#include "mm/early.h"
+#include "mm/internal.h"
+#include "mm/kasan/private.h"
+
+static struct kasan_tracks *page_tracks; /* one a page, in frame order */
+
+/* Behind the object, and its mark if that is there. */
+struct kasan_tracks *kasan_tracks_of(const struct kmem_cache *s, const void *obj)
+{
+	u64 used = s->ctor ? s->offset + 8 : s->size;
+
+	return (struct kasan_tracks *)((char *)obj + ((used + 7) & ~7UL));
+}
+
+void kasan_tracks_init(u64 max_pfn)
+{
+	page_tracks = phys_to_virt(early_alloc(max_pfn * sizeof(*page_tracks), PAGE_SIZE));
+}
+
+/* What lies there is another's. */
+void kasan_slab_made(const struct kmem_cache *s, void *first, u32 objects)
+{
+	char *obj = first;
+
+	for (u32 i = 0; i < objects; i++, obj += s->stride) {
+		struct kasan_tracks *t = kasan_tracks_of(s, obj);
+
+		t->alloc.frames = t->free.frames = 0;
+	}
+}
+
+void kasan_object_taken(const struct kmem_cache *s, void *obj)
+{
+	kasan_track_here(&kasan_tracks_of(s, obj)->alloc);
+}
+
+void kasan_block_taken(u64 pfn, unsigned int order)
+{
+	kasan_track_here(&page_tracks[pfn].alloc);
+	page_tracks[pfn].alloc.order = (u8)order;
+}
+
+/* In each page, as the block's head may be another block's when somebody asks. */
+void kasan_block_given(u64 pfn, unsigned int order)
+{
+	struct kasan_track t;
+
+	kasan_track_here(&t);
+	t.order = (u8)order;
+	for (u64 i = 0; i < 1UL << order; i++)
+		page_tracks[pfn + i].free = t;
+}
+
+const struct kasan_tracks *kasan_page_tracks(u64 pfn)
+{
+	return &page_tracks[pfn];
+}
+
+/* -------------------------------------------------------- what was asked for */
+
+static size_t whole_size(const struct page *page)
+{
+	return page->type == PT_SLAB ? cache_at(page->cpu_off)->size : PAGE_SIZE << page->order;
+}
+
+void kasan_asked_for(const void *p, size_t size)
+{
+	size_t whole;
+
+	if (ZERO_OR_NULL_PTR(p))
+		return;
+	whole = whole_size(pfn_page(addr_pfn(p)));
+	kasan_poison(p, whole, KASAN_REDZONE);
+	kasan_unpoison(p, size);
+}
+
+/* ------------------------------------------------------------------- frees */
+
+bool kasan_is_free(const char *call, const struct kmem_cache *s, const void *obj)
+{
+	if (*kasan_shadow((u64)obj) != KASAN_FREE)
+		return false;
+	kasan_report_free(call, s, obj);
+	return true;
+}
+
+void kasan_free_object(const char *call, struct kmem_cache *s, void *obj)
+{
+	if (__atomic_exchange_n(kasan_shadow((u64)obj), (u8)KASAN_FREE, __ATOMIC_ACQ_REL) == KASAN_FREE) {
+		kasan_report_free(call, s, obj);
+		return;
+	}
+	kasan_poison(obj, s->size, KASAN_FREE);
+	kasan_track_here(&kasan_tracks_of(s, obj)->free);
+	if (kasan_quarantine_wanted())
+		kasan_quarantine_put(obj);
+	else
+		object_release(s, obj);
+}
