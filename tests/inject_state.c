@@ -240,6 +240,7 @@ static void limit_magazines(struct kmem_cache *s)
 
 bool states_begin(void)
 {
+	test_frees_at_once();
 	same = kmem_cache_create("inject-same", 200, 0, 0, NULL);
 	other = kmem_cache_create("inject-other", 32, 0, 0, NULL);
 	remote = kmem_cache_create("inject-remote", 48, 0, 0, NULL);

@@ -62,6 +62,10 @@ void test_skip(const char *why);
  * printed. Without it a case that causes one has failed. */
 void test_expect_reports(u64 n);
 
+/* The case looks at where a freed object goes: no quarantine keeps it from there. To be
+ * called before anything is freed; holds to the end of the case. */
+void test_frees_at_once(void);
+
 /* Runs all cases whose "suite.name" matches the pattern (comma-separated, `*`
  * at the end; what matches a word after `-` is left out); prints KTAP; returns how
  * many failed. */
