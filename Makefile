@@ -149,7 +149,7 @@ REPLAY_IMG := $(BUILD)/replay.img
 $(REPLAY_IMG): $(ISO) iso/replay.cfg
 	$(call say,IMG,$@)
 	$(Q)rm -rf $(BUILD)/replay && mkdir -p $(BUILD)/replay/boot/grub
-	$(Q)cp $(BUILD)/iso/boot/anyctx.elf $(BUILD)/replay/boot/anyctx.elf
+	$(Q)$(OBJCOPY) --strip-all $(ELF) $(BUILD)/replay/boot/anyctx.elf
 	$(Q)cp iso/replay.cfg $(BUILD)/replay/boot/grub/grub.cfg
 	$(Q)tar -C $(BUILD)/replay -cf $(BUILD)/replay.tar boot
 	$(Q)grub-mkimage -O i386-pc -p '(memdisk)/boot/grub' -m $(BUILD)/replay.tar -o $(BUILD)/replay.core \
