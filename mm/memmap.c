@@ -129,7 +129,7 @@ void memmap_init(void)
 		hints[h] = early_array((nr_lines + 63) / 64 * sizeof(u64));
 	map_descriptors();
 	if (CONFIG_KASAN)
-		kasan_tracks_init(max_pfn);
+		kasan_tracks_init();
 	/* No early_alloc from here on: all that is left goes to the page layer. */
 	for (unsigned int i = 0; i < nr_mem_ranges; i++)
 		free_range(mem_ranges[i].base >> PAGE_SHIFT,

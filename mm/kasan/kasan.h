@@ -29,7 +29,7 @@ enum kasan_code {
 	KASAN_REDZONE = 0xfc,    /* behind what was asked for */
 };
 
-/* ---- shadow.c. The second and third: CPU 0 while booting, while early_alloc works. */
+/* ---- shadow.c. The three that map: CPU 0 while booting, while early_alloc works. */
 #define KASAN_GRANULE 8UL
 #define KASAN_SHADOW_OFFSET 0xdffffc0000000000UL /* config/kasan.mk tells the compiler */
 
@@ -40,7 +40,9 @@ static __always_inline u8 *kasan_shadow(u64 addr)
 
 /* Has addr a shadow? Nothing has before kasan_init. */
 bool kasan_shadowed(u64 addr);
-/* From here on accesses are checked. All RAM is below ram_end. */
+/* A range of RAM gets its shadow; ranges come in order. */
+void kasan_map_ram(u64 base, u64 end);
+/* From here on accesses are checked. All RAM has its shadow, and is below ram_end. */
 void kasan_init(u64 ram_end);
 /* New stacks, mapped from the start of their area on: they get their shadow. */
 void kasan_map_stacks(u64 area, u64 end);
@@ -74,11 +76,12 @@ static inline u32 kasan_stride(u32 used)
 }
 struct kasan_tracks *kasan_tracks_of(const struct kmem_cache *s, const void *obj);
 /* Tracks for all pages; CPU 0 while booting, before the last early_alloc. */
-void kasan_tracks_init(u64 max_pfn);
+void kasan_tracks_init(void);
 void kasan_slab_made(const struct kmem_cache *s, void *first, u32 objects);
 void kasan_object_taken(const struct kmem_cache *s, void *obj);
 void kasan_block_taken(u64 pfn, unsigned int order);
 void kasan_block_given(u64 pfn, unsigned int order);
+/* NULL: no memory of the allocator's there. */
 const struct kasan_tracks *kasan_page_tracks(u64 pfn);
 /* Of the object or block at p, size bytes were asked for: the rest is redzone. */
 void kasan_asked_for(const void *p, size_t size);

@@ -13,7 +13,13 @@
 #include "mm/internal.h"
 #include "mm/kasan/private.h"
 
-static struct kasan_tracks *page_tracks; /* one a page, in frame order */
+/* One a page of each line that has memory; NULL: it has none. */
+static struct kasan_tracks **line_tracks;
+
+static struct kasan_tracks *page_tracks(u64 pfn)
+{
+	return &line_tracks[pfn >> LINE_SHIFT][pfn & (LINE_PAGES - 1)];
+}
 
 /* Behind the object, and its mark if that is there. */
 struct kasan_tracks *kasan_tracks_of(const struct kmem_cache *s, const void *obj)
@@ -23,9 +29,12 @@ struct kasan_tracks *kasan_tracks_of(const struct kmem_cache *s, const void *obj
 	return (struct kasan_tracks *)((char *)obj + ((used + 7) & ~7UL));
 }
 
-void kasan_tracks_init(u64 max_pfn)
+void kasan_tracks_init(void)
 {
-	page_tracks = phys_to_virt(early_alloc(max_pfn * sizeof(*page_tracks), PAGE_SIZE));
+	line_tracks = phys_to_virt(early_alloc(nr_lines * sizeof(*line_tracks), PAGE_SIZE));
+	for (u64 line = 0; line < nr_lines; line++)
+		if (line_node[line] >= 0)
+			line_tracks[line] = phys_to_virt(early_alloc(LINE_PAGES * sizeof(**line_tracks), PAGE_SIZE));
 }
 
 /* What lies there is another's. */
@@ -47,8 +56,10 @@ void kasan_object_taken(const struct kmem_cache *s, void *obj)
 
 void kasan_block_taken(u64 pfn, unsigned int order)
 {
-	kasan_track_here(&page_tracks[pfn].alloc);
-	page_tracks[pfn].alloc.order = (u8)order;
+	struct kasan_track *t = &page_tracks(pfn)->alloc;
+
+	kasan_track_here(t);
+	t->order = (u8)order;
 }
 
 /* In each page, as the block's head may be another block's when somebody asks. */
@@ -59,12 +70,12 @@ void kasan_block_given(u64 pfn, unsigned int order)
 	kasan_track_here(&t);
 	t.order = (u8)order;
 	for (u64 i = 0; i < 1UL << order; i++)
-		page_tracks[pfn + i].free = t;
+		page_tracks(pfn + i)->free = t;
 }
 
 const struct kasan_tracks *kasan_page_tracks(u64 pfn)
 {
-	return &page_tracks[pfn];
+	return line_tracks[pfn >> LINE_SHIFT] ? page_tracks(pfn) : NULL;
 }
 
 /* -------------------------------------------------------- what was asked for */

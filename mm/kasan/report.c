@@ -257,7 +257,7 @@ static void describe(struct bad *b)
 		place_stack(b);
 	else if (b->code == KASAN_GLOBAL)
 		place_global(b);
-	else if (addr_pfn((void *)b->at) < max_pfn)
+	else if (addr_pfn((void *)b->at) < max_pfn && kasan_page_tracks(addr_pfn((void *)b->at)))
 		place_heap(b);
 }
 

@@ -28,12 +28,13 @@ bool kasan_shadowed(u64 addr)
 	return region_of(addr);
 }
 
-/* A big page where it fits, if that does not take what is not needed. */
-static u64 map_one(u64 at, u64 end, bool ram)
+/* A big page where it fits. Regions come in order, so only the first page of one may be
+ * there already. */
+static u64 map_one(u64 at, u64 end)
 {
 	if (arch_is_mapped((void *)at))
 		return PAGE_SIZE;
-	if (ram && !(at & (BIG_PAGE - 1)) && end - at >= BIG_PAGE) {
+	if (!(at & (BIG_PAGE - 1)) && end - at >= BIG_PAGE) {
 		arch_map_2m(at, early_alloc(BIG_PAGE, BIG_PAGE), PROT_W);
 		return BIG_PAGE;
 	}
@@ -47,25 +48,42 @@ static void map_shadow(u64 start, u64 end)
 	u64 at = (u64)kasan_shadow(start) & PAGE_MASK, last = (u64)kasan_shadow(end - 1) | ~PAGE_MASK;
 
 	while (at < last)
-		at += map_one(at, last + 1, true);
+		at += map_one(at, last + 1);
 }
 
-static void region_grow(enum kasan_region_nr r, u64 base, u64 end)
+/* The same without memory for it, as nobody poisons anything there. */
+static void map_holes(u64 start, u64 end)
 {
-	map_shadow(base, end);
+	u64 zeros = early_alloc(PAGE_SIZE, PAGE_SIZE);
+
+	for (u64 at = (u64)kasan_shadow(start) & PAGE_MASK; at < (u64)kasan_shadow(end); at += PAGE_SIZE)
+		if (!arch_is_mapped((void *)at))
+			arch_map_4k(at, zeros, PROT_R);
+}
+
+static void region_set(enum kasan_region_nr r, u64 base, u64 end)
+{
 	kasan_regions[r].base = base;
 	__atomic_store_n(&kasan_regions[r].size, end - base, __ATOMIC_RELEASE);
 }
 
 void kasan_map_stacks(u64 area, u64 end)
 {
-	region_grow(KASAN_STACKS, area, end);
+	map_shadow(area, end);
+	region_set(KASAN_STACKS, area, end);
+}
+
+void kasan_map_ram(u64 base, u64 end)
+{
+	map_shadow(DIRECT_MAP_BASE + base, DIRECT_MAP_BASE + end);
 }
 
 void kasan_init(u64 ram_end)
 {
-	region_grow(KASAN_DIRECT, DIRECT_MAP_BASE, DIRECT_MAP_BASE + ram_end);
-	region_grow(KASAN_IMAGE, (u64)__text_start, (u64)__image_end);
+	map_holes(DIRECT_MAP_BASE, DIRECT_MAP_BASE + ram_end);
+	region_set(KASAN_DIRECT, DIRECT_MAP_BASE, DIRECT_MAP_BASE + ram_end);
+	map_shadow((u64)__text_start, (u64)__image_end);
+	region_set(KASAN_IMAGE, (u64)__text_start, (u64)__image_end);
 	kasan_globals_init();
 }
 
