@@ -7,7 +7,7 @@ A mutant is a patch in tests/mutants/, NN-name.patch, below these lines:
   What: the bug, in a sentence
   Row: N and in our words what went wrong elsewhere (docs/mutants.md), or -
   Test: suite.case,... as the kernel takes it; one of them at least must fail
-  On: kernel SMP=2 [MEM= ARGS= ACCEL= EXTRA= ...: tools/qemu.sh]
+  On: kernel SMP=2 [CONFIG= MEM= ARGS= ACCEL= EXTRA= ...: tools/qemu.sh]
       or: hosted cpus=2 [SAN=address,undefined] [ARGS=]
   Note: anything else (optional)
 
@@ -85,7 +85,12 @@ class Mutant:
     def targets(self):
         if self.hosted:
             return ["hosted", f"SAN={self.san}"]
-        return ["build/replay.img"] if "REPLAY" in self.settings else ["iso"]
+        image = f"{self.built}/replay.img" if "REPLAY" in self.settings else "iso"
+        return [image, f"CONFIG={self.settings.get('CONFIG', '')}"]
+
+    @property
+    def built(self):
+        return "build" + ("/" + self.settings["CONFIG"] if "CONFIG" in self.settings else "")
 
     @property
     def san(self):
@@ -174,7 +179,8 @@ def command(mutant):
         san = "".join("-" + {"address": "asan", "undefined": "ubsan", "thread": "tsan"}.get(s, s)
                       for s in mutant.san.split(",") if s)
         return [f"build/hosted{san}/anyctx", f"cpus={mutant.settings['cpus']}", *shlex.split(args)], {}
-    machine = {k: v for k, v in mutant.settings.items() if k != "ARGS"}
+    machine = {k: v for k, v in mutant.settings.items() if k not in ("ARGS", "CONFIG")}
+    machine |= {"ISO": f"{mutant.built}/anyctx.iso", "REPLAY_IMG": f"{mutant.built}/replay.img"}
     return ["tools/qemu.sh"], machine | {"ARGS": args}
 
 
@@ -338,7 +344,7 @@ def run_all(mutants, slots):
 # ---- without running any ----
 
 def check(mutants):
-    suites = {m for f in (ROOT / "tests").glob("*.c") for m in re.findall(r"^\s*TEST\((\w+),", f.read_text(), re.M)}
+    suites = {m for f in (ROOT / "tests").rglob("*.c") for m in re.findall(r"^\s*TEST\((\w+),", f.read_text(), re.M)}
     rows = set(re.findall(r"^\| (\d+) \|", DOC.read_text(), re.M)) if DOC.exists() else set()
     bad = 0
     for m in mutants:
