@@ -52,10 +52,27 @@ static __noinline void behind_scope(void *unused)
 	read_1(p + 5);
 }
 
+/* So large that the compiler calls for its shadow. */
+static __noinline void behind_large_scope(void *unused)
+{
+	char *p;
+
+	(void)unused;
+	{
+		char large[1000];
+
+		p = hide(large);
+		memset(p, 3, sizeof(large));
+	}
+	/* cppcheck-suppress invalidLifetime */
+	read_1(p + 999);
+}
+
 TEST(kasan, scope, "so is the use of a variable whose block has ended")
 {
 	reports_begin();
 	expect_access(behind_scope, NULL, "use after scope, 5 bytes into inner");
+	expect_access(behind_large_scope, NULL, "use after scope, 999 bytes into large");
 }
 
 /* What a report, or a nested context, leaves of frames must not be taken for redzones. */

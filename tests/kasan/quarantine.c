@@ -9,7 +9,7 @@
 #include "tests/inject.h"
 #include "tests/test.h"
 
-#define MANY 1000
+#define MANY 300
 
 static struct kmem_cache *cache;
 static void *objs[MANY];
