@@ -130,9 +130,9 @@ static bool lock_up(void)
 {
 	u64 end;
 
-	if (lockup >= num_online_cpus()) {
+	if (lockup >= 0 && !cpu_online((unsigned int)lockup)) {
 		printk("error: lockup=%ld, but there are CPUs 0 to %u only\n", lockup,
-		       num_online_cpus() - 1);
+		       num_possible_cpus() - 1);
 		return false;
 	}
 	printk("lockup: CPU %ld will spin with interrupts off\n", lockup);

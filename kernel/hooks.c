@@ -11,6 +11,7 @@
 #include "kernel/hooks.h"
 #include <anyctx/percpu.h>
 #include <anyctx/smp.h>
+#include <arch/debug.h>
 #include <arch/irq.h>
 #include <arch/sanitize.h>
 #include "kernel/panic.h"
@@ -63,7 +64,7 @@ void set_trap_hook(trap_hook_t fn)
 void hook_sync(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++) {
 		struct hook_cpu *h = per_cpu_ptr(hook_cpu, cpu);
 		u64 rounds = __atomic_load_n(&h->rounds, __ATOMIC_ACQUIRE);
 
@@ -95,10 +96,12 @@ void kernel_nmi(struct regs *r)
 		return;
 	hook_enter();
 	reclaim_answer();
-	watchdog_nmi(r);
 	fn = __atomic_load_n(&nmi_hook, __ATOMIC_ACQUIRE);
-	if (fn)
-		fn(r);
+	if (cpu_online(smp_processor_id())) { /* else it goes, and is to keep nothing */
+		watchdog_nmi(r);
+		if (fn)
+			fn(r);
+	}
 	hook_leave();
 }
 
@@ -110,6 +113,8 @@ bool kernel_debug_trap(struct regs *r, u64 dr6)
 	hook_enter();
 	fn = __atomic_load_n(&trap_hook, __ATOMIC_ACQUIRE);
 	handled = fn && fn(r, dr6);
+	if (unlikely(!cpu_online(smp_processor_id())) && arch_debug_disturbed())
+		mm_cpu_flush(); /* it goes, and is to keep nothing of what the hook has left */
 	hook_leave();
 	return handled;
 }

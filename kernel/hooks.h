@@ -19,10 +19,12 @@ void set_trap_hook(trap_hook_t fn); /* #DB and #BP; true: handled */
 void hook_sync(void);
 
 /* Run fn(arg) in thread context on CPU cpu (its idle loop takes it up); other
- * CPUs only. Returns at once; cpu_thread_wait waits until it has returned. */
+ * CPUs only, online. Returns at once; cpu_thread_wait waits until it has returned. */
 void cpu_thread_run(unsigned int cpu, void (*fn)(void *), void *arg);
 void cpu_thread_wait(unsigned int cpu);
-/* fn(arg) in thread context on all CPUs, with this one; returns when all have. */
+/* Has it, and nothing else runs there? */
+bool cpu_thread_idle(unsigned int cpu);
+/* fn(arg) in thread context on all CPUs online, with this one; returns when all have. */
 void on_each_cpu_thread(void (*fn)(void *), void *arg);
 
 #endif

@@ -12,6 +12,9 @@
  * The IPI is sent by whoever made a list non-empty. The server takes the whole
  * list at once after the IPI was acknowledged, so a later first item raises
  * another IPI.
+ *
+ * A CPU that goes offline runs its list after it has said so (cpu.c). Who has put an item
+ * there and then finds it offline takes the list, and puts it on its own.
  */
 #include <anyctx/irq_work.h>
 #include <arch/irq.h>
@@ -26,20 +29,42 @@
 static DEFINE_PER_CPU(struct llist_head, work_list);
 static bool can_send;
 
+static void put(struct irq_work *w, unsigned int cpu)
+{
+	if (llist_add(&w->node, per_cpu_ptr(work_list, cpu)) && READ_ONCE(can_send))
+		arch_send_ipi(cpu, IPI_IRQ_WORK);
+}
+
+/* All that is on the list of a CPU that is offline, which may be this one (it goes just
+ * now). This one goes in its thread only, so not while we are here. */
+static void take_over(unsigned int cpu)
+{
+	unsigned int to = cpu_online(smp_processor_id()) ? smp_processor_id() : 0;
+	struct llist_node *n = llist_reverse_order(llist_del_all(per_cpu_ptr(work_list, cpu)));
+
+	while (n) {
+		struct llist_node *next = n->next;
+
+		put(container_of(n, struct irq_work, node), to);
+		n = next;
+	}
+}
+
 static bool queue(struct irq_work *w, unsigned int cpu)
 {
 	if (__atomic_fetch_or(&w->state, PENDING, __ATOMIC_SEQ_CST) & PENDING)
 		return false;
-	if (llist_add(&w->node, per_cpu_ptr(work_list, cpu)) && READ_ONCE(can_send))
-		arch_send_ipi(cpu, IPI_IRQ_WORK);
+	put(w, cpu);
+	if (unlikely(!cpu_online(cpu)))
+		take_over(cpu);
 	return true;
 }
 
 bool irq_work_queue_on(struct irq_work *w, unsigned int cpu)
 {
-	if (unlikely(cpu >= num_online_cpus())) {
+	if (unlikely(cpu >= num_possible_cpus())) {
 		printk("irq_work_queue_on: there is no CPU %u, CPUs are 0 to %u; not queued\n", cpu,
-		       num_online_cpus() - 1);
+		       num_possible_cpus() - 1);
 		return false;
 	}
 	return queue(w, cpu);

@@ -6,7 +6,8 @@
  * timer interrupt each CPU sends an NMI to its neighbour. It cannot watch over
  * the only CPU, nor over one whose neighbour is locked up as well.
  *
- * Invariant: `current` and `hz_now` are written by CPU 0 in thread context; the
+ * Invariant: `current` and `hz_now` are written by CPU 0 in thread context, and so not
+ * while it waits for a CPU that goes or comes, which reads them; the
  * timer interrupt reads `ipi_every`, which is 0 unless the neighbours send.
  */
 #include "kernel/nmi_source.h"
@@ -118,10 +119,16 @@ const char *nmi_source_name(void)
 	return names[current];
 }
 
+void nmi_source_here(bool on)
+{
+	if (hz_now && current != SRC_IPI)
+		arch_nmi_source_enable_cpu((enum nmi_source)current, on);
+}
+
 void nmi_source_tick(void)
 {
 	u64 every = READ_ONCE(ipi_every);
-	unsigned int cpu = smp_processor_id() + 1;
+	unsigned int cpu = next_online_cpu(smp_processor_id() + 1);
 
 	if (!every)
 		return;
@@ -129,12 +136,14 @@ void nmi_source_tick(void)
 	if (this_cpu_read64(ticks_to_ipi) < every)
 		return;
 	this_cpu_write64(ticks_to_ipi, 0);
-	arch_send_nmi(cpu < num_online_cpus() ? cpu : 0);
+	arch_send_nmi(cpu < NR_CPUS ? cpu : 0);
 }
 
 static bool nmis_came(const u64 *before)
 {
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu)
 		if (READ_ONCE(per_cpu_ptr(irq_counts, cpu)->nmi) < before[cpu] + TRIAL_NMIS)
 			return false;
 	return true;
@@ -150,10 +159,11 @@ static bool trial_over(u64 start, u64 ticks)
 static bool works(unsigned int src)
 {
 	u64 before[NR_CPUS], begin, ticks;
+	unsigned int cpu;
 	bool ok = false;
 
 	current = src;
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+	for_each_online_cpu(cpu)
 		before[cpu] = READ_ONCE(per_cpu_ptr(irq_counts, cpu)->nmi);
 	if (!start(TRIAL_HZ))
 		return false;

@@ -19,6 +19,8 @@ const char *nmi_source_name(void);
 /* Tests: change to a source by its name; false: it does not work, nothing is
  * changed. Stopped after it. */
 bool nmi_source_choose(const char *name);
+/* This CPU goes or comes: its own part of the source that is on, off or on. */
+void nmi_source_here(bool on);
 /* In every timer interrupt. */
 void nmi_source_tick(void);
 

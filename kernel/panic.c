@@ -55,10 +55,9 @@ bool panic_nmi(struct regs *r)
 
 static void stop_others(void)
 {
-	unsigned int n = num_online_cpus();
-	u64 all = n == 64 ? ~0UL : (1UL << n) - 1, rest = all & ~(1UL << smp_processor_id());
+	u64 rest = __atomic_load_n(&cpu_online_mask, __ATOMIC_SEQ_CST) & ~(1UL << smp_processor_id());
 
-	for (unsigned int cpu = 0; cpu < n; cpu++)
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
 		if (rest >> cpu & 1)
 			arch_send_nmi(cpu);
 	for (unsigned int i = 0; i < STOP_POLLS; i++) {
@@ -72,9 +71,13 @@ static void print_others(void)
 {
 	char symbol[SYMBOL_SIZE];
 
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++) {
 		if (cpu == smp_processor_id())
 			continue;
+		if (!cpu_online(cpu)) {
+			printk("  CPU %u is offline\n", cpu);
+			continue;
+		}
 		if (!(__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) >> cpu & 1)) {
 			printk("  CPU %u did not stop\n", cpu);
 			continue;

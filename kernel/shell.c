@@ -4,6 +4,7 @@
  * each timer interrupt.
  */
 #include "kernel/shell.h"
+#include <anyctx/cpu.h>
 #include <anyctx/smp.h>
 #include <arch/console.h>
 #include <arch/irq.h>
@@ -53,7 +54,7 @@ static void cmd_irqs(const char *arg)
 	(void)arg;
 	printk("%-6s %10s %10s %10s %10s %7s %6s %6s %9s %6s\n", "cpu", "timer", "irq_work", "call", "nmi",
 	       "nested", "debug", "break", "spurious", "error");
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++) {
 		const struct irq_counts *c = per_cpu_ptr(irq_counts, cpu);
 
 		printk("cpu %-2u %10lu %10lu %10lu %10lu %7lu %6lu %6lu %9lu %6lu\n", cpu, c->timer,
@@ -65,12 +66,40 @@ static void cmd_irqs(const char *arg)
 static void cmd_cpus(const char *arg)
 {
 	(void)arg;
-	printk("%u CPUs, %u nodes, %u timer interrupts a second and CPU\n", num_online_cpus(), num_nodes(),
+	printk("%u CPUs online, %u nodes, %u timer interrupts a second and CPU\n", num_online_cpus(), num_nodes(),
 	       tick_hz());
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
-		printk("cpu %-2u node %d, watchdog samples %lu (failed %lu)\n", cpu, cpu_to_node(cpu),
-		       per_cpu_ptr(watchdog_counts, cpu)->samples,
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
+		printk("cpu %-2u node %d%s, watchdog samples %lu (failed %lu)\n", cpu, cpu_to_node(cpu),
+		       cpu_online(cpu) ? "" : " offline", per_cpu_ptr(watchdog_counts, cpu)->samples,
 		       per_cpu_ptr(watchdog_counts, cpu)->failed);
+}
+
+/* A number of one or two digits; NR_CPUS if it is none. */
+static unsigned int cpu_number_of(const char *arg)
+{
+	unsigned int cpu = 0, i = 0;
+
+	for (; i < 2 && arg[i] >= '0' && arg[i] <= '9'; i++)
+		cpu = 10 * cpu + (unsigned int)(arg[i] - '0');
+	return i && !arg[i] ? cpu : NR_CPUS;
+}
+
+static void tell_moved(const char *arg, int err)
+{
+	if (err == -EINVAL)
+		printk("there is no CPU '%s'\n", arg);
+	else if (err)
+		printk("CPU %s stays: it is CPU 0, or busy\n", arg);
+}
+
+static void cmd_offline(const char *arg)
+{
+	tell_moved(arg, cpu_down(cpu_number_of(arg)));
+}
+
+static void cmd_online(const char *arg)
+{
+	tell_moved(arg, cpu_up(cpu_number_of(arg)));
 }
 
 static void cmd_run(const char *arg)
@@ -104,7 +133,9 @@ static const struct command commands[] = {
 	{ "buddyinfo", "free blocks by order", cmd_buddyinfo },
 	{ "irqs", "interrupts taken, by CPU", cmd_irqs },
 	{ "cpus", "CPUs, their nodes, the watchdog", cmd_cpus },
-	{ "run", "the main job", cmd_run },
+	{ "offline", "offline N: CPU N gives back what it has, and sleeps", cmd_offline },
+	{ "online", "online N: it works again", cmd_online },
+	{ "run", "the main job on the CPUs that are online", cmd_run },
 	{ "test", "test PATTERN: test cases, for example test lib.*", cmd_test },
 	{ "reboot", "reset the machine", cmd_reboot },
 	{ "exit", "leave, with the status of the last job or test", cmd_exit },

@@ -1,5 +1,5 @@
 /*
- * smp_call.c - calling a function on other CPUs, and how many CPUs there are.
+ * smp_call.c - calling a function on other CPUs.
  *
  * Invariant: a call is a node that is on its target's list from one compare-and-
  * swap (llist_add) to the exchange that takes the list; then the target runs it,
@@ -9,6 +9,10 @@
  *
  * The target lets a not waiting call's node go before it calls the function, so
  * that the function may call again.
+ *
+ * A target that goes offline takes its list after it has said so (cpu.c). Who has put a
+ * node there and then finds it offline takes the list as well: its nodes were too late,
+ * and their calls are not made.
  */
 #include <anyctx/llist.h>
 #include <arch/irq.h>
@@ -16,6 +20,7 @@
 #include "kernel/context.h"
 #include "kernel/panic.h"
 #include "kernel/smp.h"
+#include "lib/bits.h"
 
 struct call {
 	struct llist_node node;
@@ -23,6 +28,7 @@ struct call {
 	void *info;
 	u64 *done; /* decremented by the target */
 	bool wait;
+	bool refused; /* the target had gone */
 };
 
 /* On the calling CPU: its calls that nobody waits for, by target. */
@@ -33,17 +39,6 @@ struct pair_call {
 
 static DEFINE_PER_CPU(struct llist_head, call_list);
 static DEFINE_PER_CPU(struct pair_call, pair_calls[NR_CPUS]);
-static unsigned int online = 1;
-
-unsigned int num_online_cpus(void)
-{
-	return READ_ONCE(online);
-}
-
-void smp_set_online(unsigned int n)
-{
-	WRITE_ONCE(online, n);
-}
 
 int cpu_to_node(unsigned int cpu)
 {
@@ -55,10 +50,26 @@ unsigned int num_nodes(void)
 	return arch_nr_nodes();
 }
 
+/* All that is on the list of a CPU that is offline. */
+static void refuse(unsigned int cpu)
+{
+	struct llist_node *n = llist_del_all(per_cpu_ptr(call_list, cpu));
+
+	while (n) {
+		struct call *c = container_of(n, struct call, node);
+
+		n = n->next;
+		WRITE_ONCE(c->refused, true);
+		__atomic_fetch_sub(c->done, 1, __ATOMIC_RELEASE);
+	}
+}
+
 static void send(struct call *c, unsigned int cpu)
 {
 	if (llist_add(&c->node, per_cpu_ptr(call_list, cpu)))
 		arch_send_ipi(cpu, IPI_CALL);
+	if (unlikely(!cpu_online(cpu)))
+		refuse(cpu);
 }
 
 void smp_call_serve(void)
@@ -101,7 +112,7 @@ static void wait_zero(const u64 *done)
 		cpu_relax();
 }
 
-static void call_single_wait(unsigned int cpu, smp_call_func_t func, void *info)
+static int call_single_wait(unsigned int cpu, smp_call_func_t func, void *info)
 {
 	u64 left = 1;
 	struct call c = { .func = func, .info = info, .done = &left, .wait = true };
@@ -109,17 +120,23 @@ static void call_single_wait(unsigned int cpu, smp_call_func_t func, void *info)
 	check_may_wait();
 	send(&c, cpu);
 	wait_zero(&left);
+	return READ_ONCE(c.refused) ? -EINVAL : 0;
+}
+
+/* One look for all of a call: who is online may change meanwhile. */
+static u64 online_others(void)
+{
+	return __atomic_load_n(&cpu_online_mask, __ATOMIC_SEQ_CST) & ~(1UL << smp_processor_id());
 }
 
 static void call_others_wait(smp_call_func_t func, void *info)
 {
 	struct call c[NR_CPUS];
-	unsigned int me = smp_processor_id(), n = num_online_cpus();
-	u64 left = n - 1;
+	u64 others = online_others(), left = popcount64(others);
 
 	check_may_wait();
-	for (unsigned int cpu = 0; cpu < n; cpu++) {
-		if (cpu == me)
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++) {
+		if (!(others >> cpu & 1))
 			continue;
 		c[cpu] = (struct call){ .func = func, .info = info, .done = &left, .wait = true };
 		send(&c[cpu], cpu);
@@ -142,13 +159,13 @@ static void send_claimed(struct pair_call *p, unsigned int cpu, smp_call_func_t 
 }
 
 /* All targets' nodes or none. */
-static int claim_others(struct pair_call *p, unsigned int me, unsigned int n)
+static int claim_others(struct pair_call *p, u64 others)
 {
-	for (unsigned int cpu = 0; cpu < n; cpu++) {
-		if (cpu == me || claim(&p[cpu]))
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++) {
+		if (!(others >> cpu & 1) || claim(&p[cpu]))
 			continue;
 		while (cpu--)
-			if (cpu != me)
+			if (others >> cpu & 1)
 				__atomic_store_n(&p[cpu].busy, 0, __ATOMIC_RELEASE);
 		return -EAGAIN;
 	}
@@ -158,12 +175,12 @@ static int claim_others(struct pair_call *p, unsigned int me, unsigned int n)
 static int call_others_nowait(smp_call_func_t func, void *info)
 {
 	struct pair_call *p = *this_cpu_ptr(pair_calls);
-	unsigned int me = smp_processor_id(), n = num_online_cpus();
+	u64 others = online_others();
 
-	if (claim_others(p, me, n))
+	if (claim_others(p, others))
 		return -EAGAIN;
-	for (unsigned int cpu = 0; cpu < n; cpu++)
-		if (cpu != me)
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
+		if (others >> cpu & 1)
 			send_claimed(&p[cpu], cpu, func, info);
 	return 0;
 }
@@ -180,17 +197,17 @@ int smp_call_function_single(unsigned int cpu, smp_call_func_t func, void *info,
 {
 	struct pair_call *p = &(*this_cpu_ptr(pair_calls))[cpu];
 
-	if (cpu >= num_online_cpus())
+	if (!cpu_online(cpu))
 		return -EINVAL;
 	if (cpu == smp_processor_id()) {
 		call_here(func, info);
-	} else if (wait) {
-		call_single_wait(cpu, func, info);
-	} else {
-		if (!claim(p))
-			return -EAGAIN;
-		send_claimed(p, cpu, func, info);
+		return 0;
 	}
+	if (wait)
+		return call_single_wait(cpu, func, info);
+	if (!claim(p))
+		return -EAGAIN;
+	send_claimed(p, cpu, func, info);
 	return 0;
 }
 

@@ -38,9 +38,14 @@ void kernel_secondary(unsigned int cpu)
 	}
 }
 
+bool cpu_thread_idle(unsigned int cpu)
+{
+	return __atomic_load_n(&per_cpu_ptr(cpu_thread, cpu)->state, __ATOMIC_ACQUIRE) == IDLE;
+}
+
 void cpu_thread_wait(unsigned int cpu)
 {
-	while (__atomic_load_n(&per_cpu_ptr(cpu_thread, cpu)->state, __ATOMIC_ACQUIRE) != IDLE)
+	while (!cpu_thread_idle(cpu))
 		cpu_relax();
 }
 
@@ -48,7 +53,7 @@ void cpu_thread_run(unsigned int cpu, void (*fn)(void *), void *arg)
 {
 	struct cpu_thread *t = per_cpu_ptr(cpu_thread, cpu);
 
-	BUG_ON(cpu == 0 || cpu >= num_online_cpus());
+	BUG_ON(cpu == 0 || !cpu_online(cpu));
 	cpu_thread_wait(cpu);
 	t->fn = fn;
 	t->arg = arg;
@@ -58,10 +63,14 @@ void cpu_thread_run(unsigned int cpu, void (*fn)(void *), void *arg)
 
 void on_each_cpu_thread(void (*fn)(void *), void *arg)
 {
+	unsigned int cpu;
+
 	BUG_ON(smp_processor_id() != 0);
-	for (unsigned int cpu = 1; cpu < num_online_cpus(); cpu++)
-		cpu_thread_run(cpu, fn, arg);
+	for_each_online_cpu(cpu)
+		if (cpu)
+			cpu_thread_run(cpu, fn, arg);
 	fn(arg);
-	for (unsigned int cpu = 1; cpu < num_online_cpus(); cpu++)
-		cpu_thread_wait(cpu);
+	for_each_online_cpu(cpu)
+		if (cpu)
+			cpu_thread_wait(cpu);
 }

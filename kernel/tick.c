@@ -33,7 +33,7 @@ unsigned int tick_hz(void)
 
 unsigned int tick_default_hz(void)
 {
-	unsigned int hz = FULL_HZ, cpus = num_online_cpus();
+	unsigned int hz = FULL_HZ, cpus = num_possible_cpus();
 
 	if (hz_wanted)
 		return (unsigned int)hz_wanted;

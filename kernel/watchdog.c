@@ -12,7 +12,8 @@
  * freed by kfree_nolock when the next lap replaces it; a report prints them.
  *
  * Invariant: a CPU's state is touched in its own NMIs only, by one at a time
- * (`busy`), and by CPU 0 after `paused` and a hook_sync, when no NMI is in it.
+ * (`busy`); and by CPU 0 after `paused` and a hook_sync, or while the CPU is offline,
+ * when no NMI is in it.
  */
 #include "kernel/watchdog.h"
 #include <anyctx/slab.h>
@@ -156,18 +157,22 @@ bool watchdog_paused(void)
 	return READ_ONCE(paused);
 }
 
+void watchdog_forget(unsigned int cpu)
+{
+	struct watch *w = per_cpu_ptr(watch, cpu);
+
+	for (unsigned int i = 0; i < RING; i++) {
+		kfree(w->ring[i]);
+		w->ring[i] = NULL;
+	}
+	begin_anew(w, 0, arch_ns());
+	w->last_ns = 0;
+}
+
 static void forget(void)
 {
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
-		struct watch *w = per_cpu_ptr(watch, cpu);
-
-		for (unsigned int i = 0; i < RING; i++) {
-			kfree(w->ring[i]);
-			w->ring[i] = NULL;
-		}
-		begin_anew(w, 0, arch_ns());
-		w->last_ns = 0;
-	}
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
+		watchdog_forget(cpu);
 }
 
 static unsigned int nmi_hz(void)

@@ -17,6 +17,8 @@ bool watchdog_init(void);
  */
 void watchdog_pause(bool pause);
 bool watchdog_paused(void);
+/* A CPU that is offline: its samples are given back, and it begins anew. CPU 0, thread. */
+void watchdog_forget(unsigned int cpu);
 /* In every NMI. */
 void watchdog_nmi(struct regs *r);
 

@@ -60,7 +60,7 @@ static struct op_counts count_context(enum context c)
 {
 	struct op_counts sum = { .allocs = 0 };
 
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
 		ops_count(cpu, c, &sum);
 	return sum;
 }
@@ -122,7 +122,9 @@ static struct taken taken_in_job(unsigned int cpu)
 
 static bool all_have_worked(void)
 {
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu)
 		for (unsigned int c = 0; c < NR_CONTEXT; c++)
 			if (!allocs_of(cpu, (enum context)c))
 				return false;
@@ -136,7 +138,7 @@ static void print_progress(u64 now)
 	struct taken sum = { .ticks = 0 };
 	struct mm_stats st;
 
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++) {
 		struct taken t = taken_in_job(cpu);
 
 		sum.ticks += t.ticks;
@@ -231,7 +233,7 @@ static bool begin(void)
 	job.reports_before = mm_reports();
 	job.errors_before = block_errors();
 	job.faults = 0;
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
 		job.taken_before[cpu] = taken_since_boot(cpu);
 	worst_reset();
 	if (!ops_begin(memory / SHARE, nmi_inside))
@@ -265,8 +267,10 @@ static void print_inside(void)
 
 static void print_cpus(void)
 {
+	unsigned int cpu;
+
 	printk("allocations by CPU and context; timer interrupts, NMIs and IPIs taken:\n");
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+	for_each_online_cpu(cpu) {
 		struct taken t = taken_in_job(cpu);
 
 		printk("cpu %2u  thread %lu irq %lu nmi %lu debug %lu ticks %lu nmis %lu ipis %lu\n", cpu,

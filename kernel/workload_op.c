@@ -210,7 +210,7 @@ static u64 *choose_slot(struct worker *w)
 	u64 i = rng_below(&w->rng, 4 * SLOTS);
 
 	if (i < SLOTS)
-		cpu = (unsigned int)rng_below(&w->rng, num_online_cpus());
+		cpu = (unsigned int)rng_below(&w->rng, num_possible_cpus());
 	return &(*per_cpu_ptr(slots, cpu))[i % SLOTS];
 }
 
@@ -331,13 +331,19 @@ static bool may_step(const struct regs *r)
 	return arch_in_kernel_image((void *)r->rip);
 }
 
+static void send_nmi(unsigned int cpu)
+{
+	if (cpu_online(cpu))
+		arch_send_nmi(cpu);
+}
+
 /* Each tick also sends an NMI, to the other CPUs by turns. */
 static void on_tick(struct regs *r)
 {
-	unsigned int me = smp_processor_id(), n = num_online_cpus();
+	unsigned int me = smp_processor_id(), n = num_possible_cpus();
 	u64 tick = tick_number(me), turn = n > 1 ? 1 + tick % (n - 1) : 0;
 
-	arch_send_nmi((unsigned int)((me + turn) % n));
+	send_nmi((unsigned int)((me + turn) % n));
 	batch(CTX_IRQ, IRQ_BATCH, NULL);
 	if (tick % STEP_EVERY == 0 && may_step(r))
 		step_thread(r);
@@ -384,7 +390,7 @@ void ops_hooks_clear(void)
 	set_tick_hook(NULL);
 	set_nmi_hook(NULL);
 	hook_sync();
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
 		while (READ_ONCE(*per_cpu_ptr(steps_left, cpu)))
 			cpu_relax();
 	set_trap_hook(NULL);
@@ -418,7 +424,7 @@ void ops_thread(void)
 	if (one_in(w, BREAK_EVERY))
 		breakpoint();
 	if (one_in(w, SEND_NMI_EVERY))
-		arch_send_nmi((unsigned int)rng_below(&w->rng, num_online_cpus()));
+		send_nmi((unsigned int)rng_below(&w->rng, num_possible_cpus()));
 	if (irqs_off)
 		flags = arch_irq_save();
 	operate(w, CTX_THREAD, !irqs_off);
@@ -429,17 +435,26 @@ void ops_thread(void)
 	worker_leave(w);
 }
 
-void ops_drain(void)
+static void drain_slots(struct worker *w, u64 *s)
 {
-	struct worker *w = worker_enter(CTX_THREAD);
-	u64 *s = *per_cpu_ptr(slots, (smp_processor_id() + 1) % num_online_cpus());
-
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		u64 word = __atomic_exchange_n(&s[i], 0, __ATOMIC_ACQ_REL);
 
 		if (word)
 			drop_block(w, CTX_THREAD, word);
 	}
+}
+
+/* The next CPU's, and those of CPUs offline before it. */
+void ops_drain(void)
+{
+	struct worker *w = worker_enter(CTX_THREAD);
+	unsigned int cpu = smp_processor_id();
+
+	do {
+		cpu = (cpu + 1) % num_possible_cpus();
+		drain_slots(w, *per_cpu_ptr(slots, cpu));
+	} while (!cpu_online(cpu));
 	worker_leave(w);
 }
 
@@ -449,7 +464,7 @@ bool ops_begin(u64 share, bool nmis_only_inside)
 {
 	u64 first = seed ? (u64)seed : arch_ns();
 
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
 		for (unsigned int i = 0; i < NR_CONTEXT * DEPTHS; i++) {
 			struct worker *w = worker_of(cpu, (enum context)(i / DEPTHS), i % DEPTHS);
 

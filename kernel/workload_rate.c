@@ -42,7 +42,7 @@ static struct progress progress_now(void)
 	struct op_counts n = { .allocs = 0 };
 	struct progress p = { .ticks = 0 };
 
-	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
+	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++) {
 		ops_count(cpu, CTX_THREAD, &n);
 		p.ticks += tick_number(cpu);
 	}

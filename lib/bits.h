@@ -15,4 +15,9 @@ static inline unsigned int popcount32(u32 v)
 	return v * 0x01010101 >> 24;
 }
 
+static inline unsigned int popcount64(u64 v)
+{
+	return popcount32((u32)v) + popcount32((u32)(v >> 32));
+}
+
 #endif

@@ -13,6 +13,7 @@
 #include "lib/string.h"
 #include "mm/fail.h"
 #include "mm/internal.h"
+#include "mm/search.h"
 #include <anyctx/smp.h>
 
 #define ALLOC_TRIES 8
@@ -152,13 +153,20 @@ static void *alloc_anywhere(struct kmem_cache *s, gfp_t gfp)
 	return obj;
 }
 
+/* From that node; or, unless it is an order, from the next by distance, and so on; and
+ * when a slab of the usual size is nowhere, from anywhere. */
 static void *alloc_on_node(struct kmem_cache *s, gfp_t gfp, int nid)
 {
 	bool strict = gfp & __GFP_THISNODE;
-	void *obj = partial_get_one(s, nid);
+	void *obj = NULL;
 
-	if (!obj)
-		obj = refill_new(s, gfp | __GFP_THISNODE, nid, false, !strict);
+	for (unsigned int i = 0; !obj && i < (strict ? 1 : num_nodes()); i++) {
+		int near = i ? nearest_node(nid, i) : nid;
+
+		obj = partial_get_one(s, near);
+		if (!obj)
+			obj = refill_new(s, gfp | __GFP_THISNODE, near, false, !strict);
+	}
 	if (!obj && !strict)
 		obj = alloc_anywhere(s, gfp);
 	return obj;
@@ -240,7 +248,7 @@ static bool object_is_free(struct kmem_cache *s, const void *obj)
 {
 	if (in_slab_chain(s, obj_slab(obj), obj))
 		return true;
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		if (magazine_holds(s, c, obj) || defer_holds(c, obj))
 			return true;
 	return false;

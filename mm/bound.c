@@ -7,8 +7,9 @@
 
 /* A line looked at, word by word, for any order, and its three hints mended. */
 #define LINE_INSNS 4000UL
-/* Looks at the map, by all ways there are, that one attempt to get pages takes. */
-#define PAGE_LOOKS 12UL
+/* Looks at the map, by all ways there are, that one attempt to get pages takes; one of them
+ * is of an object that is wanted on a node: each node by itself. */
+#define PAGE_LOOKS 13UL
 /* Alone, a reclaim finds something twice at most: what was cached, then slabs that
  * became empty by that. So there are three attempts, with two looks each after the first. */
 #define PAGE_ATTEMPT_LOOKS (PAGE_LOOKS + 2 * 2)

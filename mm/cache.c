@@ -15,6 +15,7 @@
 #include "lib/string.h"
 #include "mm/fast.h"
 #include "mm/mm.h"
+#include <anyctx/cpu.h>
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
 
@@ -211,7 +212,7 @@ static u64 slabs_of(const struct kmem_cache *s)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		n += READ_ONCE(per_cpu_ptr(cache_cpu[s->id], c)->slabs);
 	return n;
 }
@@ -228,7 +229,9 @@ static u64 shrink(struct kmem_cache *s)
 	if (CONFIG_KASAN)
 		kasan_quarantine_drain();
 	defer_free_barrier();
+	cpus_read_lock();
 	on_each_cpu(flush_one_cache, s, true);
+	cpus_read_unlock();
 	defer_settle(); /* a trim has slabs in its hands, which we would not find */
 	for (int nid = 0; nid < (int)num_nodes(); nid++)
 		pages += partial_trim(s, nid);
@@ -251,7 +254,12 @@ static void cache_end(struct kmem_cache *s)
 {
 	u64 irq;
 
+	cpus_read_lock();
 	on_each_cpu(remove_magazine, s, true);
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
+		if (!cpu_online(c))
+			magazine_setup(s, c, NULL); /* it sleeps, and its magazine is empty */
+	cpus_read_unlock();
 	kfree(s->magazines);
 	irq = spin_lock_irqsave(&cache_lock);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);

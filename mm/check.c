@@ -98,7 +98,7 @@ static void check_cache(const struct kmem_cache *s, const struct walk *w)
 {
 	u64 slabs = 0, listed = 0, counted = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++) {
+	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
 		slabs += per_cpu_ptr(cache_cpu[s->id], c)->slabs;
 		check_magazine(s, c);
 	}
@@ -155,7 +155,7 @@ static u64 counted(enum page_type type)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		n += per_cpu_ptr(page_cpu, c)->allocated[type];
 	return n;
 }

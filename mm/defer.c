@@ -14,6 +14,7 @@
 #include "kernel/context.h"
 #include "kernel/panic.h"
 #include "mm/internal.h"
+#include <anyctx/cpu.h>
 #include <anyctx/irq_work.h>
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
@@ -133,13 +134,15 @@ void defer_kick(void)
 
 void defer_kick_all(void)
 {
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	unsigned int c;
+
+	for_each_online_cpu(c)
 		irq_work_queue_on(per_cpu_ptr(defer_work, c), c);
 }
 
 void defer_settle(void)
 {
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		irq_work_sync(per_cpu_ptr(defer_work, c));
 }
 
@@ -159,7 +162,9 @@ void defer_free_barrier(void)
 	for (unsigned int i = 0; i < BARRIER_TRIES; i++) {
 		u32 unfinished = 0;
 
+		cpus_read_lock(); /* who goes is not asked any more, and has not served yet */
 		on_each_cpu(serve_here, &unfinished, true);
+		cpus_read_unlock();
 		if (!unfinished)
 			return;
 	}

@@ -49,7 +49,7 @@ void walk_all(struct walk *w, void (*each)(struct page *head))
 				each(page);
 		}
 	}
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		for (unsigned int i = 0; i < NR_PRIVATE; i++)
 			w->private += popcount32((u32)READ_ONCE(per_cpu_ptr(page_cpu, c)->private[i]));
 }
@@ -58,7 +58,7 @@ static u64 pages_of(enum page_type type)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		n += READ_ONCE(per_cpu_ptr(page_cpu, c)->allocated[type]);
 	return n;
 }
@@ -68,7 +68,7 @@ void mm_get_stats(struct mm_stats *st)
 	*st = (struct mm_stats){ .pages_managed = managed_pages, .pages_free = nr_free_pages(),
 				 .slab_pages = pages_of(PT_SLAB), .large_pages = pages_of(PT_LARGE),
 				 .block_pages = pages_of(PT_BLOCK) };
-	for (unsigned int c = 0; c < num_online_cpus(); c++) {
+	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
 		st->deferred += READ_ONCE(per_cpu_ptr(defer_counts, c)->queued);
 		st->deferred_served += READ_ONCE(per_cpu_ptr(defer_counts, c)->served);
 		st->failures += READ_ONCE(per_cpu_ptr(mm_fail_counts, c)->failures);
@@ -95,7 +95,7 @@ static u64 private_pages(void)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		for (unsigned int i = 0; i < NR_PRIVATE; i++)
 			n += popcount32((u32)READ_ONCE(per_cpu_ptr(page_cpu, c)->private[i]));
 	return n;
@@ -120,7 +120,7 @@ static u64 cached_objects(const struct kmem_cache *s)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		n += magazine_count(s, c);
 	return n;
 }

@@ -5,6 +5,7 @@
 #include "kernel/panic.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
+#include <anyctx/cpu.h>
 #include <anyctx/smp.h>
 
 void mm_init(void)
@@ -27,7 +28,9 @@ static void flush_here(void *unused)
 void mm_quiesce(void)
 {
 	BUG_ON(!in_thread());
+	cpus_read_lock();
 	on_each_cpu(flush_here, NULL, true); /* deferred frees too */
+	cpus_read_unlock();
 	defer_settle(); /* the flush may have asked for a trim, on any CPU */
 	trim_all();
 	tight_check();

@@ -140,7 +140,7 @@ u64 hint_version(void)
 	u64 begun = 0;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (unsigned int c = 0; c < num_online_cpus(); c++) {
+	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
 		u64 v = __atomic_load_n(per_cpu_ptr(hint_work, c), __ATOMIC_ACQUIRE);
 
 		if ((u32)v)

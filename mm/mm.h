@@ -15,6 +15,15 @@ void mm_init(void);
 void mm_quiesce(void);
 
 /*
+ * For kernel/cpu.c. What this CPU caches goes back, and does not come again if the CPU is
+ * offline: any context. Does a CPU hold anything? Exact if it sleeps; any context. The
+ * CPUs online share the memory of their nodes, each to search its part first: thread.
+ */
+void mm_cpu_flush(void);
+bool mm_cpu_holds(unsigned int cpu);
+void mm_share_arenas(void);
+
+/*
  * Walk every structure and compare every counter with the walk. At rest, in
  * thread context. Returns the number of differences; each is printed.
  */

@@ -35,7 +35,7 @@ static bool word_back(u64 w, u32 map)
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
 
 	for (unsigned int i = 0; i < NR_PRIVATE; i++)
-		if (w < READ_ONCE(pc->near[i].word) && w >= pc->arena_first * LINE_WORDS)
+		if (w < READ_ONCE(pc->near[i].word) && w >= READ_ONCE(pc->arena_first) * LINE_WORDS)
 			WRITE_ONCE(pc->near[i].word, w);
 	return word_give(w, map);
 }
@@ -146,9 +146,12 @@ static u64 refill_from_below(u64 first, u64 end, unsigned int order, struct refi
  */
 static u64 refill_in(u64 first, u64 end, unsigned int order, struct refill_at *at)
 {
-	u64 w = READ_ONCE(at->word), upto = w / LINE_WORDS + 1 < end ? w / LINE_WORDS + 1 : end;
-	u64 pfn = refill_from(w, end, order, &at->word);
+	u64 w = READ_ONCE(at->word), upto, pfn;
 
+	if (unlikely(w / LINE_WORDS < first || w / LINE_WORDS >= end))
+		w = first * LINE_WORDS; /* the arena has changed */
+	upto = w / LINE_WORDS + 1 < end ? w / LINE_WORDS + 1 : end;
+	pfn = refill_from(w, end, order, &at->word);
 	if (pfn == NO_PFN)
 		pfn = refill_from_below(first, upto, order, at);
 	if (pfn == NO_PFN)
@@ -160,7 +163,7 @@ static u64 refill_in(u64 first, u64 end, unsigned int order, struct refill_at *a
 static u64 private_refill(unsigned int order)
 {
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
-	u64 pfn = refill_in(pc->arena_first, pc->arena_end, order, &pc->near[order != 0]);
+	u64 pfn = refill_in(READ_ONCE(pc->arena_first), READ_ONCE(pc->arena_end), order, &pc->near[order != 0]);
 
 	if (pfn != NO_PFN)
 		return pfn;
@@ -353,64 +356,4 @@ bool mm_keeps_pages(void)
 int page_home_node(void)
 {
 	return (int)this_cpu_read64(page_cpu.home_node);
-}
-
-/* -------------------------------------------------------------------- boot */
-
-/* The node whose memory a CPU uses: its own, or the nearest that has any. */
-static int memory_node(unsigned int cpu)
-{
-	for (unsigned int i = 0; i < arch_nr_nodes(); i++) {
-		int nid = nearest_node(arch_cpu_node(cpu), i);
-
-		for (u64 l = 0; l < nr_lines; l++)
-			if (line_node[l] == nid)
-				return nid;
-	}
-	return 0;
-}
-
-static u64 lines_of(int nid)
-{
-	u64 n = 0;
-
-	for (u64 l = 0; l < nr_lines; l++)
-		n += line_node[l] == nid;
-	return n;
-}
-
-/* The line before which `count` lines of the node lie, even for order 10. */
-static u64 nth_line(int nid, u64 count)
-{
-	u64 l = 0;
-
-	for (; l < nr_lines && count; l++)
-		count -= line_node[l] == nid;
-	return l & ~1UL;
-}
-
-/* Each CPU an equal share of the lines of its node, in CPU order. */
-void page_alloc_init(void)
-{
-	unsigned int n = arch_nr_cpus_found(), sharing[MAX_NUMNODES] = { 0 }, nth[MAX_NUMNODES] = { 0 };
-
-	for (unsigned int c = 0; c < n; c++)
-		sharing[memory_node(c)]++;
-	for (unsigned int c = 0; c < n; c++) {
-		struct page_cpu *pc = per_cpu_ptr(page_cpu, c);
-		int nid = memory_node(c);
-		u64 lines = lines_of(nid), i = nth[nid]++;
-
-		pc->arena_first = nth_line(nid, lines * i / sharing[nid]);
-		while (pc->arena_first < nr_lines && line_node[pc->arena_first] != nid)
-			pc->arena_first++;
-		pc->arena_end = i + 1 == sharing[nid] ? nr_lines :
-				nth_line(nid, lines * (i + 1) / sharing[nid]);
-		if (pc->arena_end <= pc->arena_first)
-			pc->arena_end = pc->arena_first + 1; /* more CPUs than lines: they share */
-		pc->cursor = pc->arena_first;
-		for (unsigned int k = 0; k < NR_PRIVATE; k++)
-			pc->near[k].word = pc->far[k].word = pc->arena_first * LINE_WORDS;
-		pc->home_node = (u64)nid;
-	}
 }

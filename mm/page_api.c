@@ -275,7 +275,7 @@ u64 nr_free_pages(void)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		for (unsigned int t = 0; t < NR_PAGE_TYPES; t++)
 			n += READ_ONCE(per_cpu_ptr(page_cpu, c)->allocated[t]);
 	return managed_pages - n;

@@ -60,7 +60,7 @@ static bool on_node(u64 pfn, int nid)
 
 static void *hands_get_one(struct kmem_cache *s, int nid)
 {
-	for (unsigned int c = 0; c < num_online_cpus(); c++) {
+	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
 		struct hands *h = per_cpu_ptr(hands, c);
 
 		for (unsigned int i = 0; i < HAND_SLOTS; i++) {

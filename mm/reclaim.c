@@ -84,7 +84,7 @@ static DEFINE_PER_CPU(struct asked, asked);
 
 #define ASK_POLLS 20000000 /* for an answer, at most: an emulated CPU may be put aside for long */
 
-static bool cpu_holds(unsigned int cpu)
+bool mm_cpu_holds(unsigned int cpu)
 {
 	const struct page_cpu *pc = per_cpu_ptr(page_cpu, cpu);
 
@@ -128,8 +128,8 @@ static bool wait_for_answer(unsigned int cpu, u64 n)
 
 /*
  * The last resort of every context: a CPU that still holds something, as it has not
- * served the IPI that tight mode sent it, is sent an NMI, which nothing keeps out but
- * another NMI. True if any has given back. Nothing is waited for that the
+ * served the IPI that tight mode sent it, or goes offline just now, is sent an NMI, which
+ * nothing keeps out but another NMI. True if any has given back. Nothing is waited for that the
  * interrupted context would have to do, and no longer than ASK_POLLS.
  */
 static bool reclaim_others(void)
@@ -137,14 +137,14 @@ static bool reclaim_others(void)
 	u64 wanted[NR_CPUS];
 	bool got = false;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++) {
+	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
 		wanted[c] = 0;
-		if (c == smp_processor_id() || !cpu_holds(c))
+		if (c == smp_processor_id() || !mm_cpu_holds(c))
 			continue;
 		wanted[c] = __atomic_add_fetch(&per_cpu_ptr(asked, c)->asked, 1, __ATOMIC_SEQ_CST);
 		arch_send_nmi(c);
 	}
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		if (wanted[c])
 			got |= wait_for_answer(c, wanted[c]);
 	return got;
@@ -158,6 +158,15 @@ bool reclaim(void)
 		defer_kick_all();
 	got += reclaim_others();
 	return got + trim_all() > 0;
+}
+
+/* One pass does, unless it was interrupted so often that it has given up a magazine. NMIs
+ * and breakpoints leave nothing when the CPU is offline. */
+void mm_cpu_flush(void)
+{
+	do
+		flush_cpu();
+	while (!cpu_online(smp_processor_id()) && mm_cpu_holds(smp_processor_id()));
 }
 
 static void flush_here(void *unused)

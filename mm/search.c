@@ -178,7 +178,7 @@ int nearest_node(int nid, unsigned int i)
 static u64 search_node(int nid, unsigned int order)
 {
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
-	u64 first = pc->arena_first, end = pc->arena_end, at = READ_ONCE(pc->cursor), pfn;
+	u64 first = READ_ONCE(pc->arena_first), end = READ_ONCE(pc->arena_end), at = READ_ONCE(pc->cursor), pfn;
 
 	if (first >= end || line_node[first] != nid)
 		return search_range(0, nr_lines, nid, order, false);

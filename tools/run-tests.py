@@ -129,6 +129,13 @@ HOSTED = {"plain": "build/hosted/anyctx", "asan": "build/hosted-asan-ubsan/anyct
 LONGEST = "test=cmdline.* seconds=" + "0" * (2047 - len("test=cmdline.* seconds=1")) + "1"
 
 
+# Of four nodes, row by row, no two alike; as QEMU is told, and as the kernel is to find them.
+DISTANCES = [[10, 15, 20, 40], [15, 10, 30, 22], [20, 30, 10, 25], [40, 22, 25, 10]]
+DIST_ARGS = ",".join(str(d) for row in DISTANCES for d in row)
+DIST_QEMU = " ".join(f"-numa dist,src={a},dst={b},val={DISTANCES[a][b]}" for a in range(4) for b in range(4) if a != b)
+NODES = "test=numa.*,args.*,oom.*,oom_others.*"
+
+
 def boots(long):
     todo = [
         suite("smp2", 400, SMP=2),
@@ -141,6 +148,8 @@ def boots(long):
         suite("64M-smp2", 400, SMP=2, MEM="64M"),
         suite("8G-smp4", 500, SMP=4, MEM="8G"),
         suite("numa-smp4", 400, SMP=4, NUMA="0-2:512M 3:"),
+        suite("distances-smp4", 300, f"{NODES} distances_are={DIST_ARGS}", SMP=4, NUMA="0:128M 1: 2:128M 3:128M",
+              EXTRA=DIST_QEMU),
         told("no-cx16", 200, r"^cpu: no cmpxchg16b; the allocator uses it nowhere",
              "test=kmalloc.*,slab.*,cache.*,pages*,anyfree.*,rseq.*", SMP=2, CPU="max,-cx16"),
         exact("every-instruction", 200, "test=entry_*,inject.nmi_*"),
@@ -194,7 +203,9 @@ def boots(long):
             suite("uefi-smp16", 700, SMP=16, FIRMWARE="uefi"),
             suite("64M-smp1", 400, SMP=1, MEM="64M"),
             suite("16G-smp2", 900, SMP=2, MEM="16G"),
-            suite("numa4-smp8", 600, SMP=8, NUMA="0-1:256M 2-3:256M 4-5:256M 6-7:256M"),
+            suite("numa2-smp4", 600, SMP=4, NUMA="2"),
+            suite("numa4-smp8", 600, f"test=* distances_are={DIST_ARGS}", SMP=8,
+                  NUMA="0-1:256M 2-3:256M 4-5:256M 6-7:256M", EXTRA=DIST_QEMU),
             suite("numa-empty-middle", 500, SMP=4, NUMA="0:256M 1-2: 3:256M"),
             replay("smp4", 400, "seconds=2 seed={seed}", SMP=4),
             replay("smp8-fail", 400, "seconds=2 seed={seed} failslab_ppm=9999 fail_page_ppm=99999 fail_at_hand=0", SMP=8,
@@ -236,6 +247,7 @@ def hosted_boots(program, long):
         return [one(suite, f"given-cpus{n}", n, args) for n in os.environ.get("SMP", "4").split(",")]
     todo = [one(suite, f"cpus{n}", n, fast(program)) for n in (2, 1, 4)]
     todo.append(one(suite, "holes-nodes", 3, fast(program) + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))
+    todo.append(one(suite, "distances", 4, f"{NODES} nodes=4 memless=2 distances={DIST_ARGS} distances_are={DIST_ARGS}"))
     if "valgrind" in program: # it does not single-step, which the job waits for
         return todo[:2]
     todo.append(one(job, "cpus4", 4, 3))

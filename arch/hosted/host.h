@@ -56,6 +56,8 @@ void signals_install(void); /* for all threads, once */
 void signals_block(bool block);
 /* Sleep until a signal comes, with none blocked. */
 void signals_wait(void);
+/* The same with interrupts blocked. */
+void signals_wait_nmi(void);
 
 /* The registers of what a handler interrupted, and back what hooks have changed. */
 void regs_read(struct regs *r, const ucontext_t *uc, bool irqs_off);

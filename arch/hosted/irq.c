@@ -126,6 +126,15 @@ void arch_idle(void)
 	arch_irq_enable();
 }
 
+/* As in arch_idle; interrupts stay blocked. */
+void arch_park(const u64 *word, u64 value)
+{
+	signals_block(true);
+	if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value)
+		signals_wait_nmi();
+	signals_block(false);
+}
+
 void arch_stop(void)
 {
 	arch_irq_disable();

@@ -1,11 +1,11 @@
 /*
  * machine.c - the machine that the arguments describe: CPUs, memory with holes, nodes.
  *
- *	cpus=4 mem=256M holes=20M-24M,0x3000000-0x3001000 nodes=2 memless=1
+ *	cpus=4 mem=256M holes=20M-24M,0x3000000-0x3001000 nodes=2 memless=1 distances=10,25,25,10
  *
  * Memory is one mapping at DIRECT_MAP_BASE; holes in it fault. The first MiB is a hole
  * always. Nodes have equal shares of memory and CPUs, in order; memory of a node that
- * is to have none goes to the node before.
+ * is to have none goes to the node before. Distances are told row by row.
  *
  * Invariant: written by CPU 0 before there is a second one, constant from then on; so
  * the questions may be asked in any context.
@@ -29,6 +29,8 @@ KPARAM_INT(mem, "mem", 2 << 20, DIRECT_MAP_MAX, "bytes of memory, with its holes
 KPARAM_INT(nodes, "nodes", 1, MAX_NUMNODES, "NUMA nodes");
 KPARAM_INT(memless, "memless", -1, MAX_NUMNODES - 1, "this node has no memory, only CPUs; -1: none");
 KPARAM_STR(holes, "holes", "addresses where there is no memory: start-end,start-end");
+static const char *distances = "";
+KPARAM_STR(distances, "distances", "of nodes, row by row: 10 for a node itself, 10 to 254; empty: 20 to each other one");
 
 struct mem_range mem_ranges[MAX_MEM_RANGES];
 unsigned int nr_mem_ranges;
@@ -37,6 +39,7 @@ DEFINE_PER_CPU(u32, cpu_number);
 u64 percpu_offset[NR_CPUS];
 
 static struct span_list ram;
+static u8 distance[MAX_NUMNODES][MAX_NUMNODES];
 
 /* ---- questions ---- */
 
@@ -57,7 +60,7 @@ unsigned int arch_nr_nodes(void)
 
 unsigned int arch_node_distance(int a, int b)
 {
-	return a == b ? 10 : 20;
+	return distance[a][b];
 }
 
 u64 arch_boot_random(void)
@@ -77,10 +80,15 @@ void arch_print_machine(void)
 
 /* ---- memory ---- */
 
+static void __noreturn bad_argument(const char *name, const char *wanted, const char *at)
+{
+	printk("error: kernel argument '%s': not %s at '%s'\n", name, wanted, at);
+	kernel_exit(EXIT_FAIL);
+}
+
 static void __noreturn bad_holes(const char *at)
 {
-	printk("error: kernel argument 'holes': not start-end at '%s'\n", at);
-	kernel_exit(EXIT_FAIL);
+	bad_argument("holes", "start-end", at);
 }
 
 static unsigned int digit(char c)
@@ -89,21 +97,18 @@ static unsigned int digit(char c)
 	       (c | 32) >= 'a' && (c | 32) <= 'f' ? (unsigned int)((c | 32) - 'a') + 10 : 99;
 }
 
-/* A number, decimal or 0x, with a suffix k, M or G; moves *s behind it. */
+/* A number, decimal or 0x, with a suffix k, M or G; moves *s behind it, if there is one. */
 static u64 take_number(const char **s)
 {
 	unsigned int base = 10;
-	const char *first;
 	u64 v = 0;
 
 	if ((*s)[0] == '0' && ((*s)[1] | 32) == 'x') {
 		base = 16;
 		*s += 2;
 	}
-	for (first = *s; digit(**s) < base; (*s)++)
+	for (; digit(**s) < base; (*s)++)
 		v = v * base + digit(**s);
-	if (*s == first)
-		bad_holes(first);
 	switch (**s | 32) {
 	case 'k': (*s)++; return v << 10;
 	case 'm': (*s)++; return v << 20;
@@ -117,13 +122,15 @@ static void cut_holes(void)
 	const char *s = holes;
 
 	while (*s) {
+		const char *at = s;
 		u64 start = take_number(&s), stop;
 
-		if (*s++ != '-')
-			bad_holes(s - 1);
+		if (s == at || *s++ != '-')
+			bad_holes(at);
+		at = s;
 		stop = take_number(&s);
-		if (*s && *s++ != ',')
-			bad_holes(s - 1);
+		if (s == at || (*s && *s++ != ','))
+			bad_holes(at);
 		span_cut(&ram, start & PAGE_MASK, (stop + PAGE_SIZE - 1) & PAGE_MASK);
 	}
 }
@@ -173,6 +180,29 @@ static void ranges_of_node(int node)
 	}
 }
 
+/* ---- nodes ---- */
+
+static void take_distances(void)
+{
+	const char *s = distances;
+
+	for (s64 i = 0; i < nodes * nodes; i++) {
+		u8 *d = &distance[i / nodes][i % nodes];
+		bool self = i / nodes == i % nodes;
+		const char *at = s;
+		u64 told;
+
+		*d = self ? 10 : 20;
+		if (!*distances)
+			continue;
+		told = take_number(&s);
+		if (s == at || told < 10 || told > (self ? 10 : 254) || *s != (i + 1 < nodes * nodes ? ',' : 0))
+			bad_argument("distances", "a distance", at);
+		*d = (u8)told;
+		s += *s != 0;
+	}
+}
+
 /* ---- CPUs ---- */
 
 /* A zeroed copy of the section, aligned as the section is. */
@@ -188,6 +218,7 @@ static void area_prepare(unsigned int cpu)
 
 void arch_machine_init(void)
 {
+	take_distances();
 	span_add(&ram, LOW_END, (u64)mem & PAGE_MASK);
 	cut_holes();
 	map_memory();

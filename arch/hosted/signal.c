@@ -106,6 +106,13 @@ void signals_wait(void)
 	host_syscall(SYS_rt_sigsuspend, (u64)&none, sizeof(none), 0, 0);
 }
 
+void signals_wait_nmi(void)
+{
+	u64 irq = BIT(SIG_IRQ);
+
+	host_syscall(SYS_rt_sigsuspend, (u64)&irq, sizeof(irq), 0, 0);
+}
+
 /* ---- registers ---- */
 
 void regs_read(struct regs *r, const ucontext_t *uc, bool irqs_off)

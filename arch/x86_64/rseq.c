@@ -31,6 +31,11 @@ void arch_debug_undisturbed(void)
 	this_cpu_write64(undisturbed, 1);
 }
 
+bool arch_debug_disturbed(void)
+{
+	return !this_cpu_read64(undisturbed);
+}
+
 void rseq_fixup_debug(struct regs *r)
 {
 	u64 keep = this_cpu_read64(undisturbed);

@@ -11,7 +11,11 @@
  * Numbers online are to have no gap, and CPUs are bound to theirs (APIC id, node,
  * stacks) before. So the first CPU that does not come is the end: those above it are
  * not started, and the kernel goes on with the ones below. It is reported.
+ *
+ * A CPU that goes offline later (kernel/cpu.c) stays where it is, asleep: its stack,
+ * tables and local APIC remain as they are, and an NMI wakes it.
  */
+#include <arch/local.h>
 #include <arch/time.h>
 #include "kernel/panic.h"
 #include "kernel/printk.h"
@@ -104,6 +108,21 @@ static void trampoline_copy(u64 page)
 {
 	memcpy(phys_to_virt(page), phys_to_virt((u64)ap_trampoline),
 	       (u64)(ap_trampoline_end - ap_trampoline));
+}
+
+/* A restartable sequence, so that an NMI behind the look sends it back. */
+void arch_park(const u64 *word, u64 value)
+{
+	__asm__ goto volatile(
+		"1:\n\t"
+		"cmpq %[value], %[word]\n\t"
+		"jne 2f\n\t"
+		"hlt\n"
+		"2:\n\t"
+		RSEQ_ENTRY
+		: : [word] "m"(*word), [value] "r"(value) : "memory", "cc" : restart);
+restart:
+	after_sequence();
 }
 
 unsigned int arch_start_cpus(void)

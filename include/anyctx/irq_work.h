@@ -29,8 +29,9 @@ static inline void init_irq_work(struct irq_work *w, void (*func)(struct irq_wor
 
 /* On this CPU. True: func will run once for it; false: it waits already. */
 bool irq_work_queue(struct irq_work *w);
-/* On a CPU from 0 to num_online_cpus() - 1; another number is reported on the
- * console, and false. */
+/* On a CPU from 0 to num_possible_cpus() - 1; another number is reported on the console,
+ * and false. If the CPU is not online, or goes before it has run: on the caller's, or on
+ * CPU 0. So it is never lost, but func is not to count on the CPU. */
 bool irq_work_queue_on(struct irq_work *w, unsigned int cpu);
 /* Wait until w neither waits nor runs. Thread context, interrupts on (checked: else
  * a panic). It ends only if the function stops re-queuing. */

@@ -32,6 +32,8 @@ bool arch_hw_break_is_own(void);
  * NMIs come that allocate.
  */
 void arch_debug_undisturbed(void);
+/* In a debug exception, after its hook: has that not said so? */
+bool arch_debug_disturbed(void);
 
 /* The return addresses above frame pointer rbp (with first pc, if not 0);
  * stops at anything that is not a mapped kernel stack. Any context. */

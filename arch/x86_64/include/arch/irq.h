@@ -47,6 +47,10 @@ const char *arch_nmi_source_name(enum nmi_source src);
  * kernel_secondary(cpu) on its own stack with interrupts off. */
 unsigned int arch_start_cpus(void);
 
+/* Interrupts are off, and stay so: sleep until an NMI, if *word is this value. An NMI that
+ * comes between the look and the sleep ends it as well. May also return without one. */
+void arch_park(const u64 *word, u64 value);
+
 /* Counts for the `irqs` command and the table at the end; per CPU. */
 struct irq_counts {
 	u64 timer, ipi[NR_IPI], nmi, spurious, apic_error, debug, breakpoint, other;

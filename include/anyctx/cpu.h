@@ -1,0 +1,33 @@
+/*
+ * cpu.h - CPUs go offline and come back.
+ *
+ * A CPU that is offline sleeps with interrupts off, takes part in nothing, and holds
+ * nothing: when cpu_down has returned 0, every free object and page that it kept, every
+ * free that it had put off, and its share of memory are where all others reach them; what
+ * it had counted stays counted. Nothing is allocated on the way, either way.
+ *
+ * Contexts. All calls here: thread context with interrupts on (checked; else a panic).
+ * cpu_down and cpu_up: on CPU 0 (checked as well).
+ */
+#ifndef ANYCTX_CPU_H
+#define ANYCTX_CPU_H
+
+#include <anyctx/types.h>
+
+/*
+ * Take a CPU offline; returns when it sleeps. 0: it is offline, or was. -EINVAL: there is
+ * no such CPU. -EBUSY: it is CPU 0, or its thread runs something; nothing has happened.
+ */
+int cpu_down(unsigned int cpu);
+/* Bring it back; returns when it idles. 0: it is online, or was. -EINVAL: there is none. */
+int cpu_up(unsigned int cpu);
+
+/*
+ * From here on no CPU goes or comes, until the unlock. Waits for one that is on its way,
+ * and for others that hold it: one at a time. Does not nest; what is called in between may
+ * wait for other CPUs.
+ */
+void cpus_read_lock(void);
+void cpus_read_unlock(void);
+
+#endif
