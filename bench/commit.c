@@ -19,7 +19,7 @@
 struct chain_cpu {
 	void *head;
 	u64 transaction;
-	u64 mask;
+	u64 start_mul;
 	u64 unused[5]; /* as long as struct cache_cpu: cpu_off leads here as well */
 };
 _Static_assert(sizeof(struct chain_cpu) == sizeof(struct cache_cpu), "cpu_off leads to both");
@@ -71,9 +71,9 @@ static __noinline void chain_free(void *p)
 	u64 off, transaction;
 	void *head;
 
-	if (unlikely(!descriptor_read16(&vmemmap[0].cpu_off, addr_pfn(p), max_pfn, &off)))
+	if (unlikely(!frame_cache_of(p, max_pfn, &off)))
 		return;
-	if (this_cpu_test64(&chain_cpu[0].mask, off, (u64)p) || mark_get(p, 0) == free_mark)
+	if (!this_cpu_multiple(&chain_cpu[0].start_mul, off, (u64)p) || mark_get(p, 0) == free_mark)
 		return;
 	mark_set(p, 0, free_mark);
 	do {
@@ -183,7 +183,7 @@ BENCH(commit, variants, "kmalloc_nolock + kfree_nolock by the two commits, threa
 		for (u32 id = NR_KMALLOC; id && caches[id].size >= i * 8; id--)
 			class_off[i] = (u16)CPU_OFF(id);
 	for (u32 id = 1; id <= NR_KMALLOC; id++)
-		this_cpu_ptr(chain_cpu[id])->mask = caches[id].mask;
+		this_cpu_ptr(chain_cpu[id])->start_mul = caches[id].start_mul;
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++)
 		one_size(sizes[i], both);
 }

@@ -62,7 +62,7 @@ BENCH(memory, overhead, "pages taken over bytes asked, % more, for up to 100,000
 /* What mm keeps for each page of 4 KiB, in hundredths of a byte. */
 static u64 described_by(void)
 {
-	u64 bits = 8 * 100 * sizeof(struct page);
+	u64 bits = 8 * 100 * (sizeof(struct page) + sizeof(*frame_cache(0)));
 
 	bits += 8 * 100 * sizeof(free_words[0]) / WORD_PAGES;
 	bits += 8 * 100 * (sizeof(line_words[0]) + sizeof(line_node[0])) / LINE_PAGES;
@@ -110,7 +110,7 @@ BENCH(memory, huge, "blocks of 2 MiB left, before and after a random load")
 BENCH(memory, metadata, "what the page layer keeps for a page, bytes")
 {
 	bench_put("descriptor", "bytes", sizeof(struct page) * BENCH_ONE);
-	bench_put("descriptor, free map, hints", "bytes", described_by());
+	bench_put("descriptor, cache, free map, hints", "bytes", described_by());
 }
 
 /* A row of frees in an NMI that goes over the magazine's end. */

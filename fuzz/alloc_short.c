@@ -71,7 +71,7 @@ static bool object_in_slab(const struct kmem_cache *s, int nid)
 	for (u64 pfn = 0; pfn < PAGES; pfn++) {
 		const struct page *page = pfn_page(pfn);
 
-		if (managed[pfn] && page->type == PT_SLAB && !page->tail && page->cpu_off == CPU_OFF(s->id) &&
+		if (managed[pfn] && page->type == PT_SLAB && !page->tail && page_cpu_off(page) == CPU_OFF(s->id) &&
 		    ST_FREE(page->state) && (nid < 0 || page_to_nid(page) == nid))
 			return true;
 	}

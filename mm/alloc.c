@@ -268,7 +268,7 @@ bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 /* An object of a slab, but not one of the plain sort, or perhaps free. */
 static void free_object(const char *call, struct page *page, void *p)
 {
-	struct kmem_cache *s = cache_at(page->cpu_off);
+	struct kmem_cache *s = cache_at(page_cpu_off(page));
 	struct page *head = slab_head(page);
 
 	if (slab_index(s, head, p) < 0) {

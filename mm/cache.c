@@ -27,7 +27,6 @@ static spinlock_t cache_lock = SPINLOCK_INIT;
  * one, if it does not get too large for that; so many if even then. */
 #define WANT_OBJECTS 128
 #define LEAST_OBJECTS 32
-#define ODD_MAX_STRIDE 256
 #define SMALL_MEMORY (128UL << 20)
 #define SMALL_MAX_ORDER 3
 #define MAG_MAX_BYTES (4UL << 20)   /* what a magazine may hold at most ... */
@@ -56,9 +55,19 @@ static u32 pick_align(size_t size, size_t align, unsigned int flags)
 	return a;
 }
 
+/* The most that a slab has before the first multiple of stride. */
+static u32 most_before(const struct kmem_cache *s, u32 order)
+{
+	u64 step = s->stride & -s->stride, size = PAGE_SIZE << order;
+
+	return s->start_mul ? s->stride - (u32)(step < size ? step : size) : 0;
+}
+
+/* In any slab of the order, wherever it is. */
 static u32 objects_in(const struct kmem_cache *s, u32 order)
 {
-	u32 n = (u32)((PAGE_SIZE << order) / s->stride);
+	u64 size = PAGE_SIZE << order, before = most_before(s, order);
+	u32 n = before < size ? (u32)((size - before) / s->stride) : 0;
 
 	return n < MAX_SLAB_OBJECTS ? n : MAX_SLAB_OBJECTS;
 }
@@ -67,9 +76,6 @@ static u32 pick_order(const struct kmem_cache *s)
 {
 	u32 order = s->min_order, most = managed_pages << PAGE_SHIFT < SMALL_MEMORY ? SMALL_MAX_ORDER : MAX_SLAB_ORDER;
 
-	/* A page of objects whose size is no power of two is quicker to tell apart. */
-	if (s->stride <= kasan_stride(ODD_MAX_STRIDE) && s->stride & (s->stride - 1))
-		return order;
 	while (objects_in(s, order) < WANT_OBJECTS && order < SMALL_MAX_ORDER)
 		order++;
 	while (objects_in(s, order) < LEAST_OBJECTS && order < most)
@@ -103,17 +109,17 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->offset = ctor ? round_up(s->size, 8) : 0;
 	s->stride = round_up(kasan_stride(round_up(ctor ? s->offset + 8 : s->size, 8)), s->align);
 	s->recip = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
-	s->mask = ctor || s->stride & (s->stride - 1) ? ~0UL : s->stride - 1;
 	while ((PAGE_SIZE << s->min_order) < s->stride)
 		s->min_order++;
+	if (!ctor && !CONFIG_KASAN) /* there each free looks closer */
+		s->start_mul = slab_start_mul(s->stride);
+	if (!objects_in(s, s->min_order)) /* so large that a small slab may have no room behind what is before */
+		s->start_mul = 0;
+	s->shifted = s->start_mul && s->stride & (s->stride - 1);
 	s->order = pick_order(s);
 	s->objects = objects_in(s, s->order);
 	s->min_objects = objects_in(s, s->min_order);
 	s->limit = pick_limit(s);
-	if (s->mask == ~0UL && !ctor && !s->order) {
-		s->odd_inverse = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
-		s->odd_end = s->objects * s->stride;
-	}
 }
 
 /* The magazine of each CPU, if it has any; mags NULL: they are kmalloc's, of its own. */
@@ -329,7 +335,7 @@ static __noinline void free_wrong(const char *call, struct kmem_cache *s, void *
 
 	if (pfn < max_pfn && READ_ONCE(pfn_page(pfn)->type) == PT_SLAB)
 		mm_report(call, obj, "given to cache %s, but it is of %s", s->name,
-			  cache_at(pfn_page(pfn)->cpu_off)->name);
+			  cache_at(*frame_cache(pfn))->name);
 	else
 		mm_report(call, obj, "given to cache %s, but it is no object of a slab", s->name);
 }
@@ -341,7 +347,7 @@ static __always_inline void free_to(const char *call, struct kmem_cache *s, void
 
 	if (unlikely(bad_cache_pointer(call, s) || !obj))
 		return;
-	if (unlikely(pfn >= max_pfn || READ_ONCE(pfn_page(pfn)->cpu_off) != CPU_OFF(s->id)))
+	if (unlikely(pfn >= max_pfn || READ_ONCE(*frame_cache(pfn)) != CPU_OFF(s->id)))
 		free_wrong(call, s, obj);
 	else if (!fast_free(obj))
 		free_uncommon(obj, call);

@@ -42,7 +42,7 @@ static void check_chain(const struct kmem_cache *s, struct page *head)
 
 static void check_slab(struct page *head)
 {
-	const struct kmem_cache *s = cache_at(head->cpu_off);
+	const struct kmem_cache *s = cache_at(page_cpu_off(head));
 	u64 st = head->state;
 
 	if (!s->live || ST_CACHE(st) != s->id)
@@ -50,7 +50,7 @@ static void check_slab(struct page *head)
 	if (ST_FREE(st) && !(st & ST_ONLIST))
 		differ("slab with free objects is on no list", page_pfn(head), 0, 1);
 	for (unsigned int i = 0; i < 1u << head->order; i++)
-		if (head[i].type != PT_SLAB || head[i].tail != i || head[i].cpu_off != head->cpu_off)
+		if (head[i].type != PT_SLAB || head[i].tail != i || page_cpu_off(&head[i]) != page_cpu_off(head))
 			differ("page of a slab", page_pfn(head) + i, head[i].type, PT_SLAB);
 	check_chain(s, head);
 }
@@ -64,8 +64,8 @@ static u64 check_stack(const struct kmem_cache *s, u64 stack, int nid)
 	for (; pfn && n <= managed_pages; pfn = pfn_page(pfn)->next, n++) {
 		const struct page *head = pfn_page(pfn);
 
-		if (head->type != PT_SLAB || head->cpu_off != CPU_OFF(s->id) || page_to_nid(head) != nid)
-			differ("a listed page is not a slab of the cache and node", pfn, head->cpu_off, CPU_OFF(s->id));
+		if (head->type != PT_SLAB || page_cpu_off(head) != CPU_OFF(s->id) || page_to_nid(head) != nid)
+			differ("a listed page is not a slab of the cache and node", pfn, page_cpu_off(head), CPU_OFF(s->id));
 		if (!(head->state & ST_ONLIST))
 			differ("a listed slab says that it is not", pfn, 0, 1);
 	}
@@ -81,7 +81,7 @@ static void check_magazine(const struct kmem_cache *s, unsigned int cpu)
 	for (u64 i = 0; i < n; i++) {
 		const void *obj = c->floor[i];
 
-		if (addr_pfn(obj) >= max_pfn || pfn_page(addr_pfn(obj))->cpu_off != CPU_OFF(s->id) ||
+		if (addr_pfn(obj) >= max_pfn || *frame_cache(addr_pfn(obj)) != CPU_OFF(s->id) ||
 		    slab_index(s, obj_slab(obj), obj) < 0)
 			differ("magazine holds what is no object", (u64)obj, cpu, s->id);
 		else if (mark_get(obj, s->offset) != free_mark)

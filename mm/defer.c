@@ -33,7 +33,7 @@ DEFINE_PER_CPU(struct defer_counts, defer_counts);
 
 static struct kmem_cache *cache_of(const void *obj)
 {
-	return cache_at(pfn_page(addr_pfn(obj))->cpu_off);
+	return cache_at(*frame_cache(addr_pfn(obj)));
 }
 
 bool defer_free(void *obj)

@@ -8,9 +8,7 @@
 #define MM_FAST_H
 
 #include "mm/internal.h"
-#include <arch/descriptor.h>
-
-_Static_assert(sizeof(struct page) == 24, "descriptor_read16 wants it");
+#include <arch/frame.h>
 
 /* An object whose mark is offset bytes into it; NULL: take the long way. */
 static __always_inline void *fast_alloc(u64 cpu_off, u32 offset)
@@ -26,17 +24,19 @@ static __always_inline void *fast_alloc(u64 cpu_off, u32 offset)
 	return obj;
 }
 
-/* Is p the start of an object, in a cache of one-page slabs? */
-static __always_inline bool odd_start(const void *p, u64 cpu_off)
+/*
+ * Is p a multiple of the cache's stride? Then it is the start of an object, or of what a
+ * slab has left over at its end, where there is a mark (slab.c). start_mul is 2^64 /
+ * stride, and p times that, cut to 64 bits, as good as the remainder (slab_start_mul).
+ */
+static __always_inline bool start_of(const void *p, u64 cpu_off)
 {
-	u32 inverse = this_cpu_read32_at(&cache_cpu[0].odd_inverse, cpu_off), off = (u64)p & ~PAGE_MASK;
-
-	return off * inverse < inverse && off < this_cpu_read32_at(&cache_cpu[0].odd_end, cpu_off);
+	return this_cpu_multiple(&cache_cpu[0].start_mul, cpu_off, (u64)p);
 }
 
 /*
- * True if p was an object in use of a plain cache (a power of two or one-page
- * slabs, no constructor), and has gone into the magazine.
+ * True if p was an object in use of a plain cache (no constructor, and at multiples of its
+ * stride), and has gone into the magazine.
  */
 static __always_inline bool fast_free(void *p)
 {
@@ -44,11 +44,9 @@ static __always_inline bool fast_free(void *p)
 
 	if (CONFIG_KASAN || CONFIG_TINY)
 		return false; /* each free is looked at; there is no magazine */
-	if (unlikely(!descriptor_read16(&vmemmap[0].cpu_off, addr_pfn(p), max_pfn, &cpu_off)))
+	if (unlikely(!frame_cache_of(p, max_pfn, &cpu_off) || !start_of(p, cpu_off)))
 		return false;
-	if (this_cpu_test64(&cache_cpu[0].mask, cpu_off, (u64)p) && !odd_start(p, cpu_off))
-		return false;
-	if (unlikely(sanitize_equal32(mark_at(p, 0), free_mark)))
+	if (unlikely(sanitize_equal32(mark_at(p, 0), free_mark))) /* or no memory at all */
 		return false;
 	object_give(cache_at(cpu_off), p, 0);
 	if (likely(local_push(&cache_cpu[0].top, cpu_off, p) == LOCAL_DONE))

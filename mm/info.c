@@ -22,7 +22,7 @@ bool page_is_free(u64 pfn)
 
 static void walk_slab(struct walk *w, const struct page *head)
 {
-	u32 id = head->cpu_off / sizeof(struct cache_cpu);
+	u64 id = page_cpu_off(head) / sizeof(struct cache_cpu);
 	u64 st = READ_ONCE(head->state);
 
 	w->slabs[id]++;

@@ -53,7 +53,7 @@ struct page {
 	u8 unused[3];
 	union {
 		struct {
-			u16 cpu_off;  /* slab: where its cache's struct cache_cpu is in cache_cpu[]; else 0 */
+			u16 unused2;
 			u8 type;      /* enum page_type */
 			u8 order;     /* of the block or slab */
 			u32 refcount; /* block: references; 0 is frozen */
@@ -87,6 +87,21 @@ static __always_inline struct page *pfn_page(u64 pfn)
 static __always_inline u64 page_pfn(const struct page *page)
 {
 	return (u64)(page - vmemmap);
+}
+
+/*
+ * Of each frame, in 2 bytes: where its slab's cache has its struct cache_cpu in
+ * cache_cpu[]; 0 in any page that is of no slab. They lie apart from the descriptors, and
+ * where they do (arch/layout.h), so that kfree gets from a pointer to them by a shift.
+ */
+static __always_inline u16 *frame_cache(u64 pfn)
+{
+	return (u16 *)FRAME_CACHE_BASE + pfn;
+}
+
+static __always_inline u64 page_cpu_off(const struct page *page)
+{
+	return READ_ONCE(*frame_cache(page_pfn(page)));
 }
 
 static __always_inline void *pfn_addr(u64 pfn)
@@ -273,17 +288,14 @@ struct magazine {
 
 struct cache_cpu {
 	void **top;
-	u64 mask;     /* bits that are 0 in any object's address; ~0: look closer */
+	u64 start_mul; /* tells an object's start: start_of() in fast.h; 0: look closer */
 	void **floor; /* the lowest slot in use */
 	void **end;   /* behind the last slot */
-	/* Of one-page slabs of other strides: an object's offset in the page times
-	 * odd_inverse, cut to 32 bits, is below odd_inverse. 0: a closer look. */
-	u32 odd_inverse, odd_end; /* end: of the objects in the page */
-	u64 slabs;      /* slabs made minus slabs freed, on this CPU */
-	u64 unused[2];  /* to a line of 64 bytes */
+	u64 slabs;     /* slabs made minus slabs freed, on this CPU */
+	u64 unused[3]; /* to a line of 64 bytes */
 };
 
-#define MAX_CACHES (CONFIG_TINY ? 40 : 128)
+#define MAX_CACHES (CONFIG_TINY ? 54 : 128)
 extern struct cache_cpu cache_cpu[MAX_CACHES]; /* per CPU; [0] stays closed for ever */
 
 #define CPU_OFF(id) ((u32)((id) * sizeof(struct cache_cpu)))
@@ -309,8 +321,8 @@ struct kmem_cache {
 	u32 offset;     /* of the mark in the object */
 	u32 recip;      /* ceil(2^32 / stride) */
 	u32 align, flags;
-	u64 mask;       /* this and the next: struct cache_cpu's */
-	u32 odd_inverse, odd_end;
+	u64 start_mul;  /* struct cache_cpu's; not 0: objects lie at multiples of stride */
+	bool shifted;   /* so that the first is not at the beginning of each slab */
 	u32 limit;      /* objects one CPU's magazine may hold */
 	u32 order, min_order;     /* usual and smallest order of a slab */
 	u32 objects, min_objects; /* and how many objects each has */
@@ -412,6 +424,8 @@ static __always_inline unsigned int slab_objects(const struct kmem_cache *s, uns
 }
 
 /* slab.c: one slab */
+/* What tells multiples of a stride from other addresses of the direct map. */
+u64 slab_start_mul(u32 stride);
 void *slab_object(const struct kmem_cache *s, const struct page *head, unsigned int idx);
 /* Its index, or -1: p is not the start of an object of the slab. */
 int slab_index(const struct kmem_cache *s, const struct page *head, const void *p);
@@ -509,7 +523,7 @@ bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, si
 		 unsigned int flags, void (*ctor)(void *));
 
 /* kmalloc.c: caches 1 to NR_KMALLOC */
-#define NR_KMALLOC 13
+#define NR_KMALLOC 27
 void kmalloc_init(void);
 struct magazine *kmalloc_magazine(u32 id, unsigned int cpu);
 

@@ -1,5 +1,5 @@
 /*
- * kmalloc.c - objects by size: 13 caches from 8 bytes to 8 KiB, whole blocks of
+ * kmalloc.c - objects by size: 27 caches from 8 bytes to 8 KiB, whole blocks of
  * pages above; and the public calls by pointer.
  *
  * All functions: any context (the public headers say what to use where; the
@@ -15,10 +15,13 @@ static const struct {
 	u16 size;
 	const char *name;
 } classes[NR_KMALLOC] = {
-	{ 8, "kmalloc-8" },     { 16, "kmalloc-16" },   { 32, "kmalloc-32" },   { 64, "kmalloc-64" },
-	{ 96, "kmalloc-96" },   { 128, "kmalloc-128" }, { 192, "kmalloc-192" }, { 256, "kmalloc-256" },
-	{ 512, "kmalloc-512" }, { 1024, "kmalloc-1k" }, { 2048, "kmalloc-2k" }, { 4096, "kmalloc-4k" },
-	{ 8192, "kmalloc-8k" },
+	{ 8, "kmalloc-8" },      { 16, "kmalloc-16" },    { 32, "kmalloc-32" },    { 48, "kmalloc-48" },
+	{ 64, "kmalloc-64" },    { 80, "kmalloc-80" },    { 96, "kmalloc-96" },    { 112, "kmalloc-112" },
+	{ 128, "kmalloc-128" },  { 160, "kmalloc-160" },  { 192, "kmalloc-192" },  { 224, "kmalloc-224" },
+	{ 256, "kmalloc-256" },  { 320, "kmalloc-320" },  { 384, "kmalloc-384" },  { 448, "kmalloc-448" },
+	{ 512, "kmalloc-512" },  { 640, "kmalloc-640" },  { 768, "kmalloc-768" },  { 896, "kmalloc-896" },
+	{ 1024, "kmalloc-1k" },  { 1280, "kmalloc-1280" }, { 1536, "kmalloc-1536" }, { 1792, "kmalloc-1792" },
+	{ 2048, "kmalloc-2k" },  { 4096, "kmalloc-4k" },  { 8192, "kmalloc-8k" },
 };
 /* Of each size in steps of 8 bytes: where its cache is in cache_cpu[]. [0], for
  * size 0, is what leads nowhere. */
@@ -191,7 +194,7 @@ static size_t usable_size(const char *call, const void *p)
 	if (ZERO_OR_NULL_PTR(p))
 		return 0;
 	if (pfn < max_pfn && page->type == PT_SLAB) {
-		struct kmem_cache *s = cache_at(page->cpu_off);
+		struct kmem_cache *s = cache_at(page_cpu_off(page));
 
 		if (slab_index(s, slab_head(page), p) >= 0) {
 			if (free_already(call, s, p))

@@ -218,9 +218,7 @@ void magazine_setup(struct kmem_cache *s, unsigned int cpu, struct magazine *m)
 	/* In this order: a nested magazine_open must not find the old floor and new top. */
 	WRITE_ONCE(c->end, end);
 	WRITE_ONCE(c->floor, floor);
-	c->mask = s->mask;
-	c->odd_inverse = s->odd_inverse;
-	c->odd_end = s->odd_end;
+	c->start_mul = s->start_mul;
 	WRITE_ONCE(c->top, floor);
 }
 
@@ -229,5 +227,5 @@ void magazine_setup_none(unsigned int cpu)
 	struct cache_cpu *c = per_cpu_ptr(cache_cpu[0], cpu);
 
 	c->top = c->floor = c->end = closed.slot + MAG_SLOTS;
-	c->mask = ~0UL;
+	c->start_mul = 0;
 }

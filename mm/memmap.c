@@ -1,7 +1,8 @@
 /*
  * memmap.c - the descriptors of all pages, and the free map, at boot.
  *
- * Descriptors are an array in frame order at vmemmap, 24 bytes each. The
+ * Descriptors are an array in frame order at vmemmap, 24 bytes each, and 2 bytes more at
+ * FRAME_CACHE_BASE. The
  * descriptors of one line (512 pages) fill exactly three pages, so each line is
  * backed or not by itself: lines without memory share one read-only page of
  * zeros, which says PT_NONE. So the descriptor of any frame below max_pfn can
@@ -73,10 +74,9 @@ static bool big_page_needed(u64 off)
 	return true;
 }
 
-static void map_descriptors(void)
+static void map_descriptors(u64 zeros)
 {
 	u64 size = nr_lines * LINE_PAGES * sizeof(struct page);
-	u64 zeros = early_alloc(PAGE_SIZE, PAGE_SIZE);
 	u64 off = 0;
 
 	while (off < size) {
@@ -90,6 +90,23 @@ static void map_descriptors(void)
 		else
 			arch_map_4k((u64)vmemmap + off, zeros, PROT_R);
 		off += PAGE_SIZE;
+	}
+}
+
+/* 4 KiB of those are of four lines. */
+#define FRAME_CACHE_LINES (PAGE_SIZE / sizeof(u16) / LINE_PAGES)
+static void map_frame_caches(u64 zeros)
+{
+	for (u64 l = 0; l < nr_lines; l += FRAME_CACHE_LINES) {
+		u64 va = (u64)frame_cache(l << LINE_SHIFT);
+		bool needed = false;
+
+		for (u64 i = l; i < l + FRAME_CACHE_LINES && i < nr_lines; i++)
+			needed |= line_node[i] >= 0;
+		if (needed)
+			arch_map_4k(va, early_alloc(PAGE_SIZE, PAGE_SIZE), PROT_W);
+		else
+			arch_map_4k(va, zeros, PROT_R);
 	}
 }
 
@@ -120,6 +137,8 @@ static void free_range(u64 first, u64 end)
 
 void memmap_init(void)
 {
+	u64 zeros;
+
 	early_set_limit(DIRECT_MAP_MAX);
 	find_extent();
 	find_line_nodes();
@@ -127,7 +146,9 @@ void memmap_init(void)
 	line_words = early_array(nr_lines * sizeof(u64)); /* 0: split, and no page free */
 	for (unsigned int h = 0; h < NR_HINTS; h++)
 		hints[h] = early_array((nr_lines + 63) / 64 * sizeof(u64));
-	map_descriptors();
+	zeros = early_alloc(PAGE_SIZE, PAGE_SIZE);
+	map_descriptors(zeros);
+	map_frame_caches(zeros);
 	if (CONFIG_KASAN)
 		kasan_tracks_init();
 	/* No early_alloc from here on: all that is left goes to the page layer. */

@@ -110,7 +110,7 @@ static __noinline void report_block(const char *call, struct page *page, unsigne
 			  order);
 	else if (page->type == PT_SLAB)
 		mm_report(call, addr, "order %u: a page of slab cache %s", order,
-			  cache_at(page->cpu_off)->name);
+			  cache_at(page_cpu_off(page))->name);
 	else
 		mm_report(call, addr, "order %u: the block was allocated with order %u", order, page->order);
 }

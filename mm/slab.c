@@ -20,14 +20,38 @@ static bool cas_state(struct page *head, u64 *old, u64 new)
 	return __atomic_compare_exchange_n(&head->state, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * Addresses of the direct map are q * stride + r with 0 <= r < stride, q negative in the
+ * kernel and positive in a process. m is 2^64 / stride, so rounded that q * stride * m
+ * comes out, modulo 2^64, as a small positive number: below 2^47, as |q * stride| is; and
+ * the address times m as r * m and that. It is below m only if r is 0.
+ */
+u64 slab_start_mul(u32 stride)
+{
+	u64 m = ~0UL / stride; /* down, unless it is a power of two */
+
+	return (s64)DIRECT_MAP_BASE > 0 || !(stride & (stride - 1)) ? m + 1 : m;
+}
+
+/* The first object: r bytes are missing to the multiple of stride before. */
+static char *slab_start(const struct kmem_cache *s, const struct page *head)
+{
+	u64 start = (u64)pfn_addr(page_pfn(head)), r;
+
+	if (!s->shifted)
+		return (char *)start;
+	r = (u64)((unsigned __int128)(start * s->start_mul) * s->stride >> 64);
+	return (char *)start + (r ? s->stride - r : 0);
+}
+
 void *slab_object(const struct kmem_cache *s, const struct page *head, unsigned int idx)
 {
-	return (char *)pfn_addr(page_pfn(head)) + (u64)idx * s->stride;
+	return slab_start(s, head) + (u64)idx * s->stride;
 }
 
 int slab_index(const struct kmem_cache *s, const struct page *head, const void *p)
 {
-	u64 off = (u64)p - (u64)pfn_addr(page_pfn(head)), idx = off * s->recip >> 32;
+	u64 off = (u64)p - (u64)slab_start(s, head), idx = off * s->recip >> 32;
 
 	return idx * s->stride == off && idx < slab_objects(s, head->order) ? (int)idx : -1;
 }
@@ -51,20 +75,34 @@ static void construct_all(struct kmem_cache *s, struct page *head, unsigned int 
 	}
 }
 
+/* Where another object could begin behind the last: that is marked for ever, so that a
+ * free of it takes the long way and is refused there. */
+static void mark_rest(const struct kmem_cache *s, const struct page *head, unsigned int n)
+{
+	char *end = (char *)pfn_addr(page_pfn(head)) + (PAGE_SIZE << head->order);
+
+	for (char *p = slab_object(s, head, n); s->shifted && p < end; p += s->stride)
+		mark_set(p, s->offset, free_mark);
+}
+
 static void set_pages(struct kmem_cache *s, struct page *head, unsigned int order)
 {
+	u16 *cache = frame_cache(page_pfn(head));
+
 	for (unsigned int i = 0; i < 1u << order; i++) {
 		head[i].tail = (u8)i;
 		head[i].order = (u8)order;
-		head[i].cpu_off = (u16)CPU_OFF(s->id);
+		WRITE_ONCE(cache[i], (u16)CPU_OFF(s->id));
 		WRITE_ONCE(head[i].type, PT_SLAB);
 	}
 }
 
 static void clear_pages(struct page *head, unsigned int order)
 {
+	u16 *cache = frame_cache(page_pfn(head));
+
 	for (unsigned int i = 0; i < 1u << order; i++) {
-		WRITE_ONCE(head[i].cpu_off, 0);
+		WRITE_ONCE(cache[i], 0);
 		WRITE_ONCE(head[i].type, PT_NONE);
 		head[i].tail = 0;
 	}
@@ -94,7 +132,8 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 	*n = slab_objects(s, order);
 	if (s->ctor)
 		construct_all(s, head, *n);
-	sanitize_free(slab_object(s, head, 0), PAGE_SIZE << order); /* and what is between the objects */
+	mark_rest(s, head, *n);
+	sanitize_free(pfn_addr(page_pfn(head)), PAGE_SIZE << order); /* and what is between the objects */
 	if (CONFIG_KASAN)
 		kasan_slab_made(s, slab_object(s, head, 0), *n);
 	__atomic_store_n(&head->state, make_state(load(&head->state), ST_NONE, 0, s->id, 0), __ATOMIC_RELEASE);
@@ -210,14 +249,30 @@ bool slab_unlist_if_exhausted(struct kmem_cache *s, struct page *head)
 
 /* ------------------------------------------------------------- giving objects */
 
-/* Chain objs[0..n-1], all of this slab; returns the first one's index. */
+/* Chain objs[0..n-1], all of this slab; returns the first one's index. ST_NONE: there is
+ * one behind the last object of the slab, where somebody has written over the mark. */
 static u32 chain(struct kmem_cache *s, struct page *head, void *const *objs, unsigned int n)
 {
-	u64 start = (u64)pfn_addr(page_pfn(head));
+	u32 objects = slab_objects(s, head->order), idx = ST_NONE;
+	u64 start = (u64)slab_start(s, head);
 
-	for (unsigned int i = 0; i + 1 < n; i++)
-		set_link(s, objs[i], (u32)(((u64)objs[i + 1] - start) * s->recip >> 32));
-	return (u32)(((u64)objs[0] - start) * s->recip >> 32);
+	for (unsigned int i = n; i--;) {
+		if (i + 1 < n)
+			set_link(s, objs[i], idx);
+		idx = (u32)(((u64)objs[i] - start) * s->recip >> 32);
+		if (unlikely(idx >= objects))
+			return ST_NONE;
+	}
+	return idx;
+}
+
+/* One of these is none: the others by themselves. */
+static void put_singly(struct kmem_cache *s, void *const *objs, unsigned int n)
+{
+	if (n == 1)
+		mm_report("free", objs[0], "not the start of an object of %s, but of the rest of its slab", s->name);
+	for (unsigned int i = 0; n > 1 && i < n; i++)
+		slab_put(s, &objs[i], 1);
 }
 
 /* After the state word changed from st: the slab goes on a stack if it was on none. */
@@ -239,6 +294,11 @@ void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n)
 	u32 first = chain(s, head, objs, n);
 	u64 st = load(&head->state);
 
+	if (unlikely(first == ST_NONE)) {
+		hand_close(slot);
+		put_singly(s, objs, n);
+		return;
+	}
 	do {
 		if (ST_CACHE(st) != s->id || ST_FREE(st) + n > objects) {
 			hand_close(slot);

@@ -96,7 +96,7 @@ TEST(badfree, twice_by_cache, "a second free of an object of a cache is reported
 
 static struct kmem_cache *cache_of(const void *p)
 {
-	return cache_at(obj_slab(p)->cpu_off);
+	return cache_at(page_cpu_off(obj_slab(p)));
 }
 
 static void free_here(void *p)

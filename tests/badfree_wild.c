@@ -117,7 +117,8 @@ static void expect_bad_inside(char *p, size_t size, size_t step, const char *wor
 TEST(badfree, middle_of_object,
      "a pointer into an object of any size class, or behind the last one, is reported")
 {
-	static const size_t sizes[] = { 8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192 };
+	static const size_t sizes[] = { 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384,
+					448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 4096, 8192 };
 
 	reports_begin();
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -135,10 +136,9 @@ TEST(badfree, middle_of_object,
 
 TEST(badfree, middle_by_cache, "so it is in a cache of odd size, and in what its slab has no use for")
 {
-	static const char nothing[8]; /* where an object would have its mark */
 	struct kmem_cache *s;
-	unsigned int n;
-	char *p, *behind;
+	struct page *head;
+	char *p, *rest, *end;
 
 	reports_begin();
 	s = kmem_cache_create("badfree", 72, 0, 0, NULL);
@@ -147,12 +147,44 @@ TEST(badfree, middle_by_cache, "so it is in a cache of odd size, and in what its
 	REQUIRE(p != NULL);
 	expect_bad_inside(p, 72, 8, "not the start of an object");
 	expect_bad_cache_frees(s, p + 8, "not the start of an object");
-	n = slab_objects(s, obj_slab(p)->order);
-	REQUIRE(n * s->stride < PAGE_SIZE << obj_slab(p)->order);
-	behind = (char *)page_address(obj_slab(p)) + n * s->stride;
-	stray_write(behind, nothing, sizeof(nothing));
-	expect_bad_frees(behind, "not the start of an object");
+	head = obj_slab(p);
+	end = (char *)page_address(head) + (PAGE_SIZE << head->order);
+	rest = slab_object(s, head, slab_objects(s, head->order));
+	REQUIRE(rest < end);
+	for (; rest < end; rest += s->stride)
+		expect_bad_frees(rest, "not the start of an object");
 	kmem_cache_free(s, p);
+	EXPECT_EQ(kmem_cache_destroy(s), 0);
+}
+
+static void shrink(void *s)
+{
+	kmem_cache_shrink(s);
+}
+
+TEST(badfree, rest_written_to, "the rest of a slab, written to and freed as an object, is told when it comes home")
+{
+	static const char nothing[8]; /* where an object would have its mark */
+	struct kmem_cache *s;
+	struct page *head;
+	char *p, *rest;
+
+	if (CONFIG_KASAN) {
+		test_skip("each free is looked at, so it does not come so far");
+		return;
+	}
+	reports_begin();
+	s = kmem_cache_create("badfree", 72, 0, 0, NULL);
+	REQUIRE(s != NULL);
+	p = kmem_cache_alloc(s, GFP_KERNEL);
+	REQUIRE(p != NULL);
+	head = obj_slab(p);
+	rest = slab_object(s, head, slab_objects(s, head->order));
+	REQUIRE(rest < (char *)page_address(head) + (PAGE_SIZE << head->order));
+	stray_write(rest, nothing, sizeof(nothing));
+	kfree(p);
+	kfree(rest);
+	expect_reports_here(shrink, s, 1, "not the start of an object");
 	EXPECT_EQ(kmem_cache_destroy(s), 0);
 }
 

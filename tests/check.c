@@ -86,7 +86,7 @@ TEST(check, slab, "the checker tells a slab's wrong count, cache, list, chain or
 	spoil64("on no list", &head->state, st & ~ST_ONLIST);
 	spoil_mark("no mark in the chain", slab_object(s, head, ST_HEAD(st)));
 	spoil64("a page of it is free", &head[1].kind, 0);
-	spoil("its pages say another cache", &head->cpu_off, &other, sizeof(other));
+	spoil("its pages say another cache", frame_cache(page_pfn(head)), &other, sizeof(other));
 	end();
 }
 

@@ -230,7 +230,7 @@ TEST(fail, off, "disarmed, or armed without a knob: nothing fails, nothing is co
 	for (unsigned int i = 0; i < 2; i++) {
 		EXPECT(!mm_tight);
 		EXPECT_EQ(failed_objects(64) | failed_pages(0) | failed_pages(9), 0);
-		EXPECT(magazine_count(&caches[4], smp_processor_id()) > 0); /* kmalloc-64 */
+		EXPECT(magazine_count(&caches[__kmalloc_class_of(64)], smp_processor_id()) > 0);
 		fail_arm(&none);
 	}
 	fail_disarm();

@@ -146,7 +146,7 @@ static bool they_have_one(void)
 /* One of them, and mine is of the cache that it was asked of. */
 static bool either_has(void)
 {
-	if (mine && virt_to_page(mine)->cpu_off != CPU_OFF(same->id))
+	if (mine && page_cpu_off(virt_to_page(mine)) != CPU_OFF(same->id))
 		return false;
 	if (mine && !hold(mine))
 		return false;

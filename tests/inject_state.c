@@ -53,7 +53,7 @@ static bool is_of(const void *p, const struct kmem_cache *s)
 {
 	const struct page *page = pfn_page(addr_pfn(p));
 
-	return page->type == PT_SLAB && page->cpu_off == CPU_OFF(s->id);
+	return page->type == PT_SLAB && page_cpu_off(page) == CPU_OFF(s->id);
 }
 
 /* The last one of s, not held any longer; NULL: there is none. */
@@ -238,6 +238,13 @@ static void limit_magazines(struct kmem_cache *s)
 		magazine_setup(s, cpu, &s->magazines[cpu]);
 }
 
+/* All slabs of one order, so that they can be counted. */
+static void make_alike(struct kmem_cache *s)
+{
+	s->order = s->min_order;
+	s->objects = s->min_objects;
+}
+
 bool states_begin(void)
 {
 	test_frees_at_once();
@@ -246,8 +253,10 @@ bool states_begin(void)
 	remote = kmem_cache_create("inject-remote", 48, 0, 0, NULL);
 	if (!same || !other || !remote)
 		return false;
-	/* All slabs alike, so that they can be counted. */
-	if (same->order != same->min_order || other->order != other->min_order || remote->order != remote->min_order || same->objects > MAX_IN_SLAB)
+	make_alike(same);
+	make_alike(other);
+	make_alike(remote);
+	if (same->objects > MAX_IN_SLAB)
 		return false;
 	limit_magazines(same);
 	low = tight_low;
@@ -312,7 +321,7 @@ static u64 idle_of(const struct kmem_cache *s)
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		n += magazine_count(s, cpu);
 		for (u64 i = 0; i < defer_count(cpu); i++)
-			n += pfn_page(addr_pfn(defer_peek(cpu, i)))->cpu_off == CPU_OFF(s->id);
+			n += *frame_cache(addr_pfn(defer_peek(cpu, i))) == CPU_OFF(s->id);
 	}
 	return n;
 }

@@ -67,7 +67,8 @@ TEST(kmalloc, every_size, "each size from 1 to 8200 bytes: aligned, large enough
 TEST(kmalloc, size_classes,
      "ksize is the smallest class that holds the size; above 8 KiB, a power of two of pages")
 {
-	static const u16 classes[] = { 8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192 };
+	static const u16 classes[] = { 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384,
+					448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 4096, 8192 };
 	unsigned int c = 0;
 
 	for (size_t size = 1; size <= LARGEST_CLASS; size++) {

@@ -11,7 +11,7 @@
  *
  * Sizes. 0 gives ZERO_SIZE_PTR, which is not NULL, must not be dereferenced
  * and may be freed. Up to KMALLOC_MAX_SIZE (4 MiB); above it a report and NULL.
- * Alignment is at least 8; a power of two is aligned to itself (up to 4 KiB).
+ * Alignment is at least 8, from 9 bytes on 16; a power of two is aligned to itself (up to 4 KiB).
  *
  * Failure is NULL, and then no free memory for that size is left in the memory
  * the call may use. A bad free (double, wild, into the middle) is reported with
@@ -59,9 +59,16 @@ void *__kmalloc_nolock_any(size_t size, gfp_t gfp, int node) __asm__("kmalloc_no
 
 extern __always_inline __attribute__((gnu_inline)) u32 __kmalloc_class_of(size_t size)
 {
-	return size <= 8    ? 1 : size <= 16   ? 2 : size <= 32   ? 3 : size <= 64   ? 4 : size <= 96   ? 5 :
-	       size <= 128  ? 6 : size <= 192  ? 7 : size <= 256  ? 8 : size <= 512  ? 9 : size <= 1024 ? 10 :
-	       size <= 2048 ? 11 : size <= 4096 ? 12 : 13;
+	u32 k;
+
+	if (size <= 16)
+		return size <= 8 ? 1 : 2;
+	if (size <= 128)
+		return 1 + (u32)((size + 15) / 16);
+	if (size > 2048)
+		return size <= 4096 ? 26 : 27;
+	k = 63 - (u32)__builtin_clzl(size - 1); /* four from 2^k to 2^(k + 1) */
+	return 10 + (k - 7) * 4 + (u32)((size - 1 - (1UL << k)) >> (k - 2));
 }
 
 extern __always_inline __attribute__((gnu_inline)) void *kmalloc(size_t size, gfp_t gfp)

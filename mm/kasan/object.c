@@ -82,7 +82,7 @@ const struct kasan_tracks *kasan_page_tracks(u64 pfn)
 
 static size_t whole_size(const struct page *page)
 {
-	return page->type == PT_SLAB ? cache_at(page->cpu_off)->size : PAGE_SIZE << page->order;
+	return page->type == PT_SLAB ? cache_at(page_cpu_off(page))->size : PAGE_SIZE << page->order;
 }
 
 void kasan_asked_for(const void *p, size_t size)

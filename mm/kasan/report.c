@@ -115,7 +115,7 @@ static void place(struct bad *b, u64 start, u64 size, const char *what)
 /* In a slab: an object, or what lies behind it. */
 static void place_object(struct bad *b, struct page *page)
 {
-	const struct kmem_cache *s = cache_at(page->cpu_off);
+	const struct kmem_cache *s = cache_at(page_cpu_off(page));
 	struct page *head = slab_head(page);
 	u64 start = (u64)pfn_addr(page_pfn(head)), idx = (b->at - start) / s->stride, obj, size;
 	char what[80];
@@ -167,7 +167,7 @@ static void place_heap(struct bad *b)
 {
 	struct page *page = pfn_page(addr_pfn((void *)b->at));
 
-	if (READ_ONCE(page->type) == PT_SLAB && page->cpu_off)
+	if (READ_ONCE(page->type) == PT_SLAB && page_cpu_off(page))
 		place_object(b, page);
 	else
 		place_page(b, page_pfn(page));

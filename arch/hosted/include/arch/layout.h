@@ -12,7 +12,8 @@
 #define ARCH_LAYOUT_H
 
 #define DIRECT_MAP_BASE 0x550000000000UL
-/* The descriptors of so much end where Valgrind's own image begins. */
-#define DIRECT_MAP_MAX (52UL << 30)
+/* The descriptors of so much end at FRAME_CACHE_BASE, and that where Valgrind's own image begins. */
+#define DIRECT_MAP_MAX (48UL << 30)
+#define FRAME_CACHE_BASE 0x56000000UL
 
 #endif

@@ -7,5 +7,7 @@
 /* All RAM is readable and writable at DIRECT_MAP_BASE + physical address. */
 #define DIRECT_MAP_BASE 0xffff888000000000UL
 #define DIRECT_MAP_MAX (64UL << 30)
+/* Two bytes a frame, at twice the address of its memory divided by PAGE_SIZE. */
+#define FRAME_CACHE_BASE 0xfffffff110000000UL
 
 #endif

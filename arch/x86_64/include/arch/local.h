@@ -30,22 +30,18 @@ static __always_inline bool this_cpu_cmpxchg64(u64 *var, u64 *old, u64 new)
 	return done;
 }
 
-/* The per-CPU word, off bytes behind *var. */
-static __always_inline u32 this_cpu_read32_at(const u32 *var, u64 off)
+/*
+ * Is n times the per-CPU word, off bytes behind *var, cut to 64 bits, below that word?
+ * With a word of 2^64 / d: is n a multiple of d (mm/slab.c says for which n and d).
+ */
+static __always_inline bool this_cpu_multiple(const u64 *var, u64 off, u64 n)
 {
-	u32 v;
+	bool below;
 
-	__asm__ volatile("movl %%gs:%c2(%1), %0" : "=r"(v) : "r"(off), "i"(var));
-	return v;
-}
-
-/* Has the per-CPU word, off bytes behind *var, any of these bits? */
-static __always_inline bool this_cpu_test64(const u64 *var, u64 off, u64 bits)
-{
-	bool any;
-
-	__asm__("testq %2, %%gs:%c3(%1)" : "=@ccnz"(any) : "r"(off), "r"(bits), "i"(var) : "memory");
-	return any;
+	__asm__("imulq %%gs:%c[var](%[off]), %[n]\n\t"
+		"cmpq %%gs:%c[var](%[off]), %[n]"
+		: "=@ccb"(below), [n] "+&r"(n) : [off] "r"(off), [var] "i"(var) : "memory");
+	return below;
 }
 
 /*

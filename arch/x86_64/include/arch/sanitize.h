@@ -7,6 +7,7 @@
 #define ARCH_SANITIZE_H
 
 #include <anyctx/types.h>
+#include <arch/local.h>
 
 /* size bytes at p are the caller's from now on; defined: with what is in there. */
 static __always_inline void sanitize_alloc(const void *p, size_t size, bool defined)
@@ -29,13 +30,23 @@ static __always_inline u32 sanitize_read32(const u32 *p)
 	return READ_ONCE(*p);
 }
 
-/* In one instruction, where it counts. */
+/* Is it v, or is there no memory at p? In one instruction, where it counts. */
 static __always_inline bool sanitize_equal32(const u32 *p, u32 v)
 {
-	bool equal;
-
-	__asm__ volatile("cmpl %2, %1" : "=@ccz"(equal) : "m"(*p), "ri"(v));
-	return equal;
+	__asm__ goto volatile(
+		"1:\n\t"
+		"cmpl %[v], %[at]\n\t"
+		"je %l[yes]\n\t"
+		".pushsection extable, \"a\"\n\t"
+		".balign 8\n\t"
+		".quad 1b, %l[yes]\n\t"
+		".popsection\n\t"
+		: : [at] "m"(*p), [v] "ri"(v) : "memory", "cc" : yes);
+	after_sequence();
+	return false;
+yes:
+	after_sequence();
+	return true;
 }
 
 static __always_inline void sanitize_write32(u32 *p, u32 v)
