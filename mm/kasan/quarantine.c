@@ -79,7 +79,7 @@ u64 kasan_quarantine_drain(void)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++) {
+	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++) {
 		struct ring *r = per_cpu_ptr(ring, c);
 
 		u64 newest = READ_ONCE(r->next) - 1; /* mostly the others are empty */
@@ -107,7 +107,7 @@ u64 kasan_quarantine_count(const struct kmem_cache *s)
 {
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_online_cpus(); c++)
+	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++)
 		for (u64 i = 0; i < SLOTS; i++) {
 			const void *obj = READ_ONCE(per_cpu_ptr(ring, c)->slot[i]);
 
