@@ -37,6 +37,12 @@ static void cmd_meminfo(const char *arg)
 	mm_print_meminfo();
 }
 
+static void cmd_memcg(const char *arg)
+{
+	(void)arg;
+	mm_print_memcg();
+}
+
 static void cmd_slabinfo(const char *arg)
 {
 	(void)arg;
@@ -130,6 +136,7 @@ static const struct command commands[] = {
 	{ "help", "this list", cmd_help },
 	{ "meminfo", "memory: managed, free, used for what", cmd_meminfo },
 	{ "slabinfo", "the object caches", cmd_slabinfo },
+	{ "memcg", "the groups that pay for memory", cmd_memcg },
 	{ "buddyinfo", "free blocks by order", cmd_buddyinfo },
 	{ "irqs", "interrupts taken, by CPU", cmd_irqs },
 	{ "cpus", "CPUs, their nodes, the watchdog", cmd_cpus },

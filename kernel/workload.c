@@ -24,6 +24,7 @@
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
 #include "kernel/workload_block.h"
+#include "kernel/workload_memcg.h"
 #include "kernel/workload_op.h"
 #include "kernel/workload_rate.h"
 #include "kernel/workload_worst.h"
@@ -226,7 +227,7 @@ static void rest_and_count(struct mm_stats *st)
 
 static bool begin(void)
 {
-	u64 memory = nr_managed_pages() << PAGE_SHIFT;
+	u64 memory = nr_managed_pages() << PAGE_SHIFT, share = memory / SHARE;
 
 	watchdog_pause(true);
 	rest_and_count(&job.before);
@@ -236,11 +237,11 @@ static bool begin(void)
 	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
 		job.taken_before[cpu] = taken_since_boot(cpu);
 	worst_reset();
-	if (!ops_begin(memory / SHARE, nmi_inside))
+	if (!job_groups_begin(&share) || !ops_begin(share, nmi_inside))
 		return false;
 	watchdog_pause(false);
 	printk("main job: %ld s on %u CPUs, %u timer interrupts a second each, at most %lu of %lu MiB held\n",
-	       seconds, num_online_cpus(), tick_hz(), memory / SHARE >> 20, memory >> 20);
+	       seconds, num_online_cpus(), tick_hz(), share >> 20, memory >> 20);
 	return true;
 }
 
@@ -277,6 +278,15 @@ static void print_cpus(void)
 		       allocs_of(cpu, CTX_THREAD), allocs_of(cpu, CTX_IRQ), allocs_of(cpu, CTX_NMI),
 		       allocs_of(cpu, CTX_DEBUG), t.ticks, t.nmis, t.ipis);
 	}
+}
+
+static u64 refused(void)
+{
+	u64 sum = 0;
+
+	for (unsigned int i = 0; i < NR_CONTEXT; i++)
+		sum += count_context((enum context)i).refused;
+	return sum;
 }
 
 static void require(bool ok, const char *what)
@@ -325,6 +335,7 @@ static void end(bool begun)
 		       nmi_source_name(), rate_hz(), now.deferred - job.before.deferred,
 		       now.deferred_served - job.before.deferred_served);
 		fail_print();
+		require(job_groups_end(refused()), "groups did not refuse what they had to, and that alone");
 		require(worst_print(), "a nolock call took longer than its bound");
 	}
 	check(&now, differences);

@@ -13,11 +13,13 @@
  * which are constant while there are blocks, and the count of errors.
  */
 #include "kernel/workload_block.h"
+#include <anyctx/memcg.h>
 #include <anyctx/slab.h>
 #include <anyctx/smp.h>
 #include <arch/machine.h>
 #include "kernel/context.h"
 #include "kernel/printk.h"
+#include "kernel/workload_memcg.h"
 #include "lib/string.h"
 
 #define ODD 0x9e3779b97f4a7c15UL
@@ -165,7 +167,7 @@ bool block_caches_create(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(test_caches); i++) {
 		struct test_cache *c = &test_caches[i];
 
-		c->cache = kmem_cache_create(c->name, c->size, c->align, 0, c->ctor);
+		c->cache = kmem_cache_create(c->name, c->size, c->align, job_paid() ? SLAB_ACCOUNT : 0, c->ctor);
 		if (c->cache)
 			continue;
 		printk("workload: no cache %s\n", c->name);
@@ -281,8 +283,18 @@ void block_choose(struct block *b, struct rng *r)
 		b->size = choose_size(r);
 }
 
+/* At least what a group pays for it, where one does. */
+static u64 paid_charge(const struct block *b)
+{
+	if (b->kind == BLOCK_CACHE) /* with its mark */
+		return (b->size + 8 + cache_of(b)->align - 1) & ~(cache_of(b)->align - 1);
+	return b->size > MEMCG_LARGEST_OBJECT ? PAGE_SIZE << order_of(b->size) : 8UL << order_of(b->size << (PAGE_SHIFT - 3));
+}
+
 u64 block_charge(const struct block *b)
 {
+	if (job_paid())
+		return paid_charge(b);
 	return b->size > EXACT_SIZES ? PAGE_SIZE << order_of(b->size) : b->size;
 }
 

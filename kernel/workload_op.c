@@ -18,6 +18,7 @@
  * longer is likely to have been put aside by an emulator's host.)
  */
 #include "kernel/workload_op.h"
+#include <anyctx/memcg.h>
 #include <anyctx/slab.h>
 #include <anyctx/smp.h>
 #include <arch/debug.h>
@@ -30,6 +31,7 @@
 #include "kernel/tick.h"
 #include "kernel/workload_block.h"
 #include "kernel/workload_inside.h"
+#include "kernel/workload_memcg.h"
 #include "kernel/workload_worst.h"
 #include "mm/fail.h"
 #include "mm/mm.h"
@@ -109,18 +111,20 @@ static struct block_call choose_call(struct worker *w, enum context c, bool may_
 
 	return (struct block_call){
 		.nolock = nolock,
-		.gfp = (nolock ? 0 : may_wait ? GFP_KERNEL : GFP_ATOMIC) | __GFP_NOWARN,
+		.gfp = (nolock ? 0 : may_wait ? GFP_KERNEL : GFP_ATOMIC) | __GFP_NOWARN |
+		       (job_paid() ? __GFP_ACCOUNT : 0),
 	};
 }
 
 /* Before a call, for count_null. */
 struct before {
-	u64 ns, injected, spurious;
+	u64 ns, injected, spurious, refused;
 };
 
 static struct before before_call(void)
 {
-	return (struct before){ .ns = arch_ns(), .injected = fail_injected_here(), .spurious = mm_spurious_here() };
+	return (struct before){ .ns = arch_ns(), .injected = fail_injected_here(), .spurious = mm_spurious_here(),
+				.refused = mm_refused_here() };
 }
 
 static void count_allocs(struct worker *w, u64 n, u64 bytes)
@@ -139,7 +143,8 @@ static void count_allocs(struct worker *w, u64 n, u64 bytes)
  * moment was long, an emulator's host has put this CPU aside in between: who knows.
  * The sum is off by what moves between CPUs meanwhile; that is less than half of
  * memory as long as the job keeps to its share. What fault injection has refused is
- * no failure; an NMI's share of that may excuse the call that it has interrupted.
+ * no failure; an NMI's share of that may excuse the call that it has interrupted. Nor is
+ * what a group's limit has refused in this context.
  */
 static void count_null(struct worker *w, u64 bytes, struct before b)
 {
@@ -148,6 +153,10 @@ static void count_null(struct worker *w, u64 bytes, struct before b)
 	count(&w->n.nulls[null_size(bytes)], 1);
 	if (w->inside != OUTSIDE)
 		count(&w->n.inside_nulls, 1);
+	if (mm_refused_here() != b.refused) {
+		count(&w->n.refused, 1);
+		return;
+	}
 	if (fail_injected_here() != b.injected)
 		return;
 	unfounded = bytes <= PAGE_SIZE && nr_free_pages() >= nr_managed_pages() / 2 && arch_ns() - b.ns < MOMENT_NS;
@@ -162,6 +171,7 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 {
 	struct block b = { .cpu = smp_processor_id(), .ctx = c };
 	struct block_call call = choose_call(w, c, may_wait);
+	struct mem_cgroup *was;
 	struct worst_probe probe;
 	struct before before;
 
@@ -172,7 +182,10 @@ static u64 make_block(struct worker *w, enum context c, bool may_wait)
 	}
 	before = before_call();
 	probe = worst_begin();
+	was = job_paid() ? job_pays(c) : NULL;
 	block_alloc(&b, call);
+	if (job_paid())
+		set_active_memcg(was);
 	if (call.nolock)
 		worst_end(probe, &b, "allocation");
 	if (!b.addr) {
@@ -497,6 +510,7 @@ void ops_count(unsigned int cpu, enum context c, struct op_counts *sum)
 		sum->from_cpus += READ_ONCE(n->from_cpus);
 		sum->from_contexts += READ_ONCE(n->from_contexts);
 		sum->over_share += READ_ONCE(n->over_share);
+		sum->refused += READ_ONCE(n->refused);
 		sum->unfounded += READ_ONCE(n->unfounded);
 		sum->inside += READ_ONCE(n->inside);
 		sum->inside_rip += READ_ONCE(n->inside_rip);

@@ -15,6 +15,7 @@ struct op_counts {
 	u64 from_cpus, from_contexts; /* of the frees: blocks that another CPU, or another context, filled */
 	u64 over_share;               /* not asked for: the job held its share of memory */
 	u64 nulls[NR_NULL_SIZE];
+	u64 refused;   /* of the NULLs: by the limit of a group (workload_memcg.h) */
 	u64 unfounded; /* of the NULLs: memory was free, whatever the allocator says */
 	/* Allocations in NMIs that have interrupted the allocator (workload_inside.h), those
 	 * that have interrupted an instruction of it; NULLs; and of these while memory was free. */

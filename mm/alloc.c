@@ -12,7 +12,7 @@
 #include "kernel/context.h"
 #include "lib/string.h"
 #include "mm/fail.h"
-#include "mm/internal.h"
+#include "mm/memcg.h"
 #include "mm/search.h"
 #include <anyctx/smp.h>
 
@@ -177,7 +177,7 @@ static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 	return nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
 }
 
-void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
 {
 	void *obj;
 
@@ -196,6 +196,13 @@ void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 	if (!obj)
 		count_failure();
 	return taken(s, obj);
+}
+
+void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	if (unlikely(s->flags & SLAB_ACCOUNT))
+		return memcg_object_alloc(s, gfp, nid);
+	return cache_alloc_unpaid(s, gfp, nid);
 }
 
 /* ---------------------------------------------------------------- freeing */
@@ -270,18 +277,18 @@ static void free_object(const char *call, struct page *page, void *p)
 {
 	struct kmem_cache *s = cache_at(page_cpu_off(page));
 	struct page *head = slab_head(page);
+	int idx = slab_index(s, head, p);
 
-	if (slab_index(s, head, p) < 0) {
+	if (idx < 0) {
 		mm_report(call, p, "not the start of an object of %s", s->name);
 		return;
 	}
-	if (CONFIG_KASAN) {
-		kasan_free_object(call, s, p);
+	if (CONFIG_KASAN ? !kasan_free_object(call, s, p) : free_already(call, s, p))
 		return;
-	}
-	if (free_already(call, s, p))
-		return;
-	object_release(s, p);
+	if (unlikely(s->flags & SLAB_ACCOUNT))
+		memcg_object_freed(s, head, (unsigned int)idx);
+	if (!CONFIG_KASAN || !kasan_quarantine_put(p))
+		object_release(s, p);
 }
 
 /* The head of the block that the page lies in the middle of, or NULL. */
@@ -291,7 +298,7 @@ static struct page *block_around(u64 pfn)
 		struct page *head = pfn_page(pfn & ~((1UL << k) - 1));
 		u8 type = READ_ONCE(head->type);
 
-		if ((type == PT_BLOCK || type == PT_LARGE) && head->order >= k)
+		if (is_any_block(type) && head->order >= k)
 			return head;
 	}
 	return NULL;

@@ -18,6 +18,7 @@
 #define OBJECT_INSNS 60UL  /* an object on its way from a magazine to its slab */
 #define SLAB_INSNS 400UL   /* a slab looked at by a trim, and released */
 #define CALL_INSNS 20000UL /* all the rest, a flush of 64 and a new slab of 1,000 objects included */
+#define CHARGE_INSNS 100000UL /* paid for by a group: a charge that is refused 32 times, each time with a drain */
 
 /* CONFIG=kasan: before each access a check, of so many instructions with it at most. */
 #define CHECK_INSNS 30UL
@@ -38,7 +39,7 @@ static u64 reclaim_insns(void)
 u64 mm_call_bound(void)
 {
 	u64 look = nr_lines * LINE_INSNS;
-	u64 n = CALL_INSNS + OBJECT_ATTEMPTS * (SLAB_ORDERS * PAGE_ATTEMPT_LOOKS * look + reclaim_insns());
+	u64 n = CALL_INSNS + CHARGE_INSNS + OBJECT_ATTEMPTS * (SLAB_ORDERS * PAGE_ATTEMPT_LOOKS * look + reclaim_insns());
 
 	return CONFIG_KASAN ? n * CHECK_INSNS + BLOCK_SHADOW_INSNS : n;
 }

@@ -69,7 +69,11 @@ static u32 objects_in(const struct kmem_cache *s, u32 order)
 	u64 size = PAGE_SIZE << order, before = most_before(s, order);
 	u32 n = before < size ? (u32)((size - before) / s->stride) : 0;
 
-	return n < MAX_SLAB_OBJECTS ? n : MAX_SLAB_OBJECTS;
+	if (n > MAX_SLAB_OBJECTS)
+		n = MAX_SLAB_OBJECTS;
+	while (s->flags & SLAB_ACCOUNT && n * s->stride + round_up(n, 8) > size)
+		n--; /* who pays for them lies behind them */
+	return n;
 }
 
 static u32 pick_order(const struct kmem_cache *s)
@@ -109,9 +113,9 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->offset = ctor ? round_up(s->size, 8) : 0;
 	s->stride = round_up(kasan_stride(round_up(ctor ? s->offset + 8 : s->size, 8)), s->align);
 	s->recip = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
-	while ((PAGE_SIZE << s->min_order) < s->stride)
+	while ((PAGE_SIZE << s->min_order) < s->stride || (flags & SLAB_ACCOUNT && !objects_in(s, s->min_order)))
 		s->min_order++;
-	if (!ctor && !CONFIG_KASAN) /* there each free looks closer */
+	if (!ctor && !(flags & SLAB_ACCOUNT) && !CONFIG_KASAN) /* there each free looks closer */
 		s->start_mul = slab_start_mul(s->stride);
 	if (!objects_in(s, s->min_order)) /* so large that a small slab may have no room behind what is before */
 		s->start_mul = 0;
@@ -119,7 +123,7 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->order = pick_order(s);
 	s->objects = objects_in(s, s->order);
 	s->min_objects = objects_in(s, s->min_order);
-	s->limit = pick_limit(s);
+	s->limit = flags & SLAB_ACCOUNT ? 0 : pick_limit(s);
 }
 
 /* The magazine of each CPU, if it has any; mags NULL: they are kmalloc's, of its own. */
@@ -280,7 +284,7 @@ int kmem_cache_destroy(struct kmem_cache *s)
 		return 0;
 	if (bad_cache_pointer("kmem_cache_destroy", s))
 		return -EINVAL;
-	if (s->id <= NR_KMALLOC) {
+	if (s->id <= NR_KMALLOC + NR_KMALLOC_PAID) {
 		mm_report("kmem_cache_destroy", s, "%s is kmalloc's", s->name);
 		return -EINVAL;
 	}
@@ -296,18 +300,39 @@ int kmem_cache_destroy(struct kmem_cache *s)
 	return -EBUSY;
 }
 
+static __noinline void bad_node(const char *call, int node)
+{
+	mm_report(call, NULL, "node %d is out of range (0 to %u)", node, num_nodes() - 1);
+}
+
+/* With flags that not every cache may be asked with. */
+static __noinline void *alloc_flags(const char *call, struct kmem_cache *s, gfp_t gfp, int node)
+{
+	void *obj = NULL;
+
+	if (gfp & ~GFP_VALID_MASK)
+		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
+	else if (!(s->flags & SLAB_ACCOUNT))
+		mm_report(call, s, "__GFP_ACCOUNT, and cache %s has no SLAB_ACCOUNT", s->name);
+	else if (node < NUMA_NO_NODE || node >= (int)num_nodes())
+		bad_node(call, node);
+	else
+		obj = cache_alloc_slow(s, gfp, node);
+	if (obj && gfp & __GFP_ZERO && !s->ctor)
+		memset(obj, 0, s->size);
+	return obj;
+}
+
 static __always_inline void *alloc_from(const char *call, struct kmem_cache *s, gfp_t gfp, int node)
 {
 	void *obj = NULL;
 
 	if (unlikely(bad_cache_pointer(call, s)))
 		return NULL;
-	if (unlikely(gfp & ~GFP_VALID_MASK)) {
-		mm_report(call, NULL, "unknown gfp flags 0x%x", gfp & ~GFP_VALID_MASK);
-		return NULL;
-	}
+	if (unlikely(gfp & ~(GFP_VALID_MASK & ~__GFP_ACCOUNT)))
+		return alloc_flags(call, s, gfp, node);
 	if (unlikely(node != NUMA_NO_NODE && (node < 0 || node >= (int)num_nodes()))) {
-		mm_report(call, NULL, "node %d is out of range (0 to %u)", node, num_nodes() - 1);
+		bad_node(call, node);
 		return NULL;
 	}
 	if (likely(node == NUMA_NO_NODE))

@@ -5,7 +5,7 @@
  * difference is a bug. Prints each, up to a bound.
  */
 #include "kernel/printk.h"
-#include "mm/internal.h"
+#include "mm/memcg.h"
 #include "mm/mm.h"
 #include "mm/walk.h"
 #include <anyctx/smp.h>
@@ -163,7 +163,7 @@ static u64 counted(enum page_type type)
 static void check_counts(const struct walk *w)
 {
 	static const char *const names[NR_PAGE_TYPES] = { "", "pages in blocks", "pages in kmalloc blocks",
-							  "pages in slabs" };
+							  "pages in slabs", "pages in paid blocks", "pages in paid kmalloc blocks" };
 	u64 used = 0;
 
 	for (unsigned int t = PT_BLOCK; t < NR_PAGE_TYPES; t++) {
@@ -185,6 +185,7 @@ unsigned int mm_check(void)
 	walk_all(&w, check_slab);
 	check_map();
 	check_counts(&w);
+	memcg_check(differ);
 	for (u32 i = 1; i < MAX_CACHES; i++)
 		if (caches[i].live)
 			check_cache(&caches[i], &w);

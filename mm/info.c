@@ -66,8 +66,8 @@ static u64 pages_of(enum page_type type)
 void mm_get_stats(struct mm_stats *st)
 {
 	*st = (struct mm_stats){ .pages_managed = managed_pages, .pages_free = nr_free_pages(),
-				 .slab_pages = pages_of(PT_SLAB), .large_pages = pages_of(PT_LARGE),
-				 .block_pages = pages_of(PT_BLOCK) };
+				 .slab_pages = pages_of(PT_SLAB), .large_pages = pages_of(PT_LARGE) + pages_of(PT_LARGE_PAID),
+				 .block_pages = pages_of(PT_BLOCK) + pages_of(PT_BLOCK_PAID) };
 	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
 		st->deferred += READ_ONCE(per_cpu_ptr(defer_counts, c)->queued);
 		st->deferred_served += READ_ONCE(per_cpu_ptr(defer_counts, c)->served);

@@ -38,8 +38,30 @@ enum page_type {
 	PT_BLOCK,    /* head of a block from alloc_pages */
 	PT_LARGE,    /* head of a block from kmalloc */
 	PT_SLAB,     /* any page of a slab */
+	PT_BLOCK_PAID, PT_LARGE_PAID, /* such heads, that a group of memcg.h pays for */
 	NR_PAGE_TYPES,
 };
+
+static __always_inline bool is_paid(u8 type)
+{
+	return type == PT_BLOCK_PAID || type == PT_LARGE_PAID;
+}
+
+static __always_inline enum page_type paid_type(enum page_type type)
+{
+	return type == PT_BLOCK ? PT_BLOCK_PAID : PT_LARGE_PAID;
+}
+
+/* The head of a block from alloc_pages, or from kmalloc as well? */
+static __always_inline bool is_block(u8 type)
+{
+	return type == PT_BLOCK || type == PT_BLOCK_PAID;
+}
+
+static __always_inline bool is_any_block(u8 type)
+{
+	return is_block(type) || type == PT_LARGE || type == PT_LARGE_PAID;
+}
 
 /*
  * Invariant: type is not PT_NONE exactly for the head of a live block and for
@@ -50,7 +72,8 @@ struct page {
 	u64 state;    /* head of a slab: the state word; its sequence survives the slab */
 	u32 next;     /* slab: frame number of the next on a stack of slabs */
 	u8 tail;      /* slab: pages from its head */
-	u8 unused[3];
+	u8 owner;     /* block that is paid for: by which group (memcg.h) */
+	u8 unused[2];
 	union {
 		struct {
 			u16 unused2;
@@ -295,7 +318,7 @@ struct cache_cpu {
 	u64 unused[3]; /* to a line of 64 bytes */
 };
 
-#define MAX_CACHES (CONFIG_TINY ? 54 : 128)
+#define MAX_CACHES (CONFIG_TINY ? 54 + 25 : 128)
 extern struct cache_cpu cache_cpu[MAX_CACHES]; /* per CPU; [0] stays closed for ever */
 
 #define CPU_OFF(id) ((u32)((id) * sizeof(struct cache_cpu)))
@@ -500,6 +523,8 @@ u64 magazine_count(const struct kmem_cache *s, unsigned int cpu);
 
 /* alloc.c: the paths from call to object and back */
 void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid);
+/* The same, whoever pays for the cache's objects. */
+void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid);
 void cache_free_slow(struct kmem_cache *s, void *obj);
 /* An object that is nobody's any more, to those who may have it next. */
 void object_release(struct kmem_cache *s, void *obj);
@@ -522,8 +547,10 @@ void cache_init(void);
 bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, size_t align,
 		 unsigned int flags, void (*ctor)(void *));
 
-/* kmalloc.c: caches 1 to NR_KMALLOC */
+/* kmalloc.c: caches 1 to NR_KMALLOC; behind them those of the first NR_KMALLOC_PAID sizes
+ * for what a group pays for, in the same order */
 #define NR_KMALLOC 27
+#define NR_KMALLOC_PAID 25
 void kmalloc_init(void);
 struct magazine *kmalloc_magazine(u32 id, unsigned int cpu);
 

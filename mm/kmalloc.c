@@ -6,8 +6,10 @@
  * _nolock forms differ only in that they never wait for other CPUs' caches).
  */
 #include "kernel/panic.h"
+#include "kernel/printk.h"
 #include "lib/string.h"
 #include "mm/fast.h"
+#include "mm/memcg.h"
 #include "mm/mm.h"
 #include <anyctx/smp.h>
 
@@ -34,6 +36,18 @@ struct magazine *kmalloc_magazine(u32 id, unsigned int cpu)
 	return CONFIG_TINY ? NULL : &(*per_cpu_ptr(kmalloc_magazines, cpu))[id - 1];
 }
 
+static void paid_init(void)
+{
+	for (u32 i = 0; i < NR_KMALLOC_PAID; i++) {
+		u32 id = NR_KMALLOC + i + 1;
+		char name[sizeof(caches[0].name)];
+
+		snprintf(name, sizeof(name), "kmalloc-cg-%s", strchr(classes[i].name, '-') + 1);
+		BUG_ON(!cache_setup(&caches[id], id, name, classes[i].size, 0, SLAB_ACCOUNT, NULL));
+	}
+	BUG_ON(caches[NR_KMALLOC + NR_KMALLOC_PAID].size != MEMCG_LARGEST_OBJECT);
+}
+
 /* Cache i + 1 is that of class i. */
 void kmalloc_init(void)
 {
@@ -43,6 +57,7 @@ void kmalloc_init(void)
 		magazine_setup_none(c);
 	for (u32 i = 0; i < NR_KMALLOC; i++)
 		BUG_ON(!cache_setup(&caches[i + 1], i + 1, classes[i].name, classes[i].size, 0, 0, NULL));
+	paid_init();
 	for (u32 i = 1; i < ARRAY_SIZE(size_cpu_off); i++) {
 		if (i * 8 > classes[class].size)
 			class++;
@@ -51,10 +66,9 @@ void kmalloc_init(void)
 	}
 }
 
-/* For sizes above a page. */
 static unsigned int size_order(size_t size)
 {
-	return 64 - (unsigned int)__builtin_clzl((size - 1) >> PAGE_SHIFT);
+	return size <= PAGE_SIZE ? 0 : 64 - (unsigned int)__builtin_clzl((size - 1) >> PAGE_SHIFT);
 }
 
 static __noinline void *alloc_large(const char *call, size_t size, gfp_t gfp, int nid)
@@ -67,11 +81,9 @@ static __noinline void *alloc_large(const char *call, size_t size, gfp_t gfp, in
 		return NULL;
 	}
 	order = size_order(size);
-	page = page_alloc(gfp, nid, order, 1, PT_LARGE);
-	if (unlikely(!page)) {
-		count_failure();
+	page = memcg_block_alloc(gfp, nid, order, 1, PT_LARGE);
+	if (unlikely(!page))
 		return NULL;
-	}
 	if (gfp & __GFP_ZERO)
 		memset(page_address(page), 0, PAGE_SIZE << order);
 	return page_address(page);
@@ -91,6 +103,7 @@ static bool bad_args(const char *call, gfp_t gfp, int nid)
 /* Everything that is not an object at hand, wherever from and as it is. */
 static __noinline void *alloc_uncommon(size_t size, gfp_t gfp, int nid, const char *call)
 {
+	bool paid = memcg_pays(gfp);
 	struct kmem_cache *s;
 	void *obj = NULL;
 
@@ -98,10 +111,10 @@ static __noinline void *alloc_uncommon(size_t size, gfp_t gfp, int nid, const ch
 		return NULL;
 	if (!size)
 		return ZERO_SIZE_PTR;
-	if (size > KMALLOC_MAX_CACHE_SIZE)
+	if (size > (paid ? MEMCG_LARGEST_OBJECT : KMALLOC_MAX_CACHE_SIZE))
 		return alloc_large(call, size, gfp, nid);
-	s = &caches[size_cpu_off[(size + 7) / 8] / sizeof(struct cache_cpu)];
-	if (nid == NUMA_NO_NODE)
+	s = &caches[size_cpu_off[(size + 7) / 8] / sizeof(struct cache_cpu) + (paid ? NR_KMALLOC : 0)];
+	if (nid == NUMA_NO_NODE && !paid)
 		obj = fast_alloc(CPU_OFF(s->id), 0);
 	if (!obj)
 		obj = cache_alloc_slow(s, gfp, nid);

@@ -51,6 +51,8 @@ struct mm_stats {
 void mm_get_stats(struct mm_stats *st);
 /* Those of spurious_failures that this CPU has counted. Any context. */
 u64 mm_spurious_here(void);
+/* Allocations that limits of groups have refused on this CPU, in this kind of context. */
+u64 mm_refused_here(void);
 /* Is it an instruction of mm/? */
 bool mm_in_text(u64 pc);
 
@@ -73,5 +75,6 @@ u64 mm_call_bound(void);
 void mm_print_meminfo(void);
 void mm_print_slabinfo(void);
 void mm_print_buddyinfo(void);
+void mm_print_memcg(void);
 
 #endif

@@ -6,6 +6,7 @@
  * CPUs to give back what they cache.
  */
 #include "lib/string.h"
+#include "mm/memcg.h"
 #include "mm/page_fast.h"
 #include <anyctx/smp.h>
 
@@ -31,10 +32,8 @@ static __noinline struct page *alloc_uncommon(const char *call, gfp_t gfp, int n
 
 	if (bad_alloc_args(call, gfp, nid, order))
 		return NULL;
-	page = page_alloc(gfp, nid, order, refcount, PT_BLOCK);
-	if (unlikely(!page))
-		count_failure();
-	else if (gfp & __GFP_ZERO)
+	page = memcg_block_alloc(gfp, nid, order, refcount, PT_BLOCK);
+	if (page && gfp & __GFP_ZERO)
 		memset(page_address(page), 0, PAGE_SIZE << order);
 	return page;
 }
@@ -125,7 +124,7 @@ static bool good_block(const char *call, struct page *page, unsigned int order)
 		return false;
 	}
 	type = READ_ONCE(page->type);
-	if (likely((type == PT_BLOCK || type == PT_LARGE) && page->order == order))
+	if (likely(is_any_block(type) && page->order == order))
 		return true;
 	report_block(call, page, order);
 	return false;
@@ -146,12 +145,21 @@ static bool ref_drop(const char *call, struct page *page)
 	return false;
 }
 
+static void free_any_block(struct page *page, unsigned int order)
+{
+	enum page_type type = (enum page_type)page->type;
+
+	if (is_paid((u8)type))
+		memcg_block_freed(page, order);
+	page_free_block(page, order, type);
+}
+
 static __noinline void free_uncommon_block(const char *call, struct page *page, unsigned int order)
 {
 	if (!page)
 		return;
 	if (good_block(call, page, order) && ref_drop(call, page))
-		page_free_block(page, order, (enum page_type)page->type);
+		free_any_block(page, order);
 }
 
 /* Plain: a block from alloc_pages with the only reference, and a private word
@@ -241,14 +249,14 @@ void free_frozen_pages(struct page *page, unsigned int order)
 			  page->refcount);
 		return;
 	}
-	page_free_block(page, order, (enum page_type)page->type);
+	free_any_block(page, order);
 }
 
 /* -------------------------------------------------------------- references */
 
 void get_page(struct page *page)
 {
-	if (bad_descriptor(page) || READ_ONCE(page->type) != PT_BLOCK || !READ_ONCE(page->refcount)) {
+	if (bad_descriptor(page) || !is_block(READ_ONCE(page->type)) || !READ_ONCE(page->refcount)) {
 		mm_report("get_page", page, "not the head of an allocated block with references");
 		return;
 	}

@@ -111,16 +111,17 @@ TEST(args, home_after_remote, "so it is after the CPU has freed memory of anothe
 TEST(args, flags, "every known flag, alone and with all others, is accepted by every call")
 {
 	struct kmem_cache *s = kmem_cache_create("args", 72, 0, 0, NULL);
-
+	struct kmem_cache *paid = kmem_cache_create("args-paid", 72, 0, SLAB_ACCOUNT, NULL);
 	gfp_t gfp = 0;
 
-	REQUIRE(s != NULL);
+	REQUIRE(s && paid);
 	do {
 		struct page *page[] = { alloc_pages(gfp, 1), alloc_pages_node(NUMA_NO_NODE, gfp, 1),
 					alloc_pages_nolock(gfp, NUMA_NO_NODE, 1) };
 		void *p[] = { kmalloc(100, gfp), kzalloc(20000, gfp), kmalloc_node(100, gfp, NUMA_NO_NODE),
 			      kmalloc_nolock(100, gfp, NUMA_NO_NODE), krealloc(NULL, 100, gfp),
-			      kmem_cache_alloc(s, gfp), kmem_cache_alloc_nolock(s, gfp, NUMA_NO_NODE) };
+			      kmem_cache_alloc(gfp & __GFP_ACCOUNT ? paid : s, gfp),
+			      kmem_cache_alloc_nolock(gfp & __GFP_ACCOUNT ? paid : s, gfp, NUMA_NO_NODE) };
 
 		for (unsigned int i = 0; i < ARRAY_SIZE(page); i++) {
 			EXPECT(page[i] != NULL);
@@ -133,6 +134,7 @@ TEST(args, flags, "every known flag, alone and with all others, is accepted by e
 		gfp = (gfp - GFP_VALID_MASK) & GFP_VALID_MASK; /* the next set of its bits */
 	} while (gfp);
 	EXPECT_EQ(kmem_cache_destroy(s), 0);
+	EXPECT_EQ(kmem_cache_destroy(paid), 0);
 }
 
 /* ---- out of range ---- */

@@ -208,7 +208,7 @@ TEST(cache, create_refused, "a cache with a bad argument is not created: one rep
 		{ "bad", 8, 24, 0, "alignment" },
 		{ "bad", 8, 8192, 0, "alignment" },
 		{ "bad", 8, SIZE_MAX, 0, "alignment" },
-		{ "bad", 8, 0, 1u << 2, "unknown flags" },
+		{ "bad", 8, 0, 1u << 30, "unknown flags" },
 		{ "bad", 8, 0, ~0u & ~SLAB_PANIC, "unknown flags" },
 		{ "kmalloc-64", 64, 0, 0, "exists" },
 		{ "taken", 8, 0, 0, "exists" },

@@ -2,6 +2,7 @@
  * info.c - what the views of memory print (meminfo, slabinfo, buddyinfo) adds up, and is
  * what there is. Their lines are caught on the way to the console.
  */
+#include <anyctx/memcg.h>
 #include "kernel/printk.h"
 #include "lib/string.h"
 #include "mm/internal.h"
@@ -113,6 +114,32 @@ TEST(info, slabinfo, "a cache's line tells its size, slabs, and objects in use a
 	for (unsigned int i = 0; i < IN_USE; i++)
 		kmem_cache_free(s, obj[i]);
 	EXPECT_EQ(kmem_cache_destroy(s), 0);
+}
+
+TEST(info, memcg, "a group's line tells its depth, what is in use, the most there was, its limit, and what it refused")
+{
+	struct mem_cgroup *top = mem_cgroup_create(NULL, "info-top"), *g = mem_cgroup_create(top, "info-below");
+	struct mem_cgroup *was = set_active_memcg(g);
+	struct page *page[2] = { alloc_pages(GFP_KERNEL_ACCOUNT, 3), alloc_pages(GFP_KERNEL_ACCOUNT, 1) };
+	const char *p;
+
+	mem_cgroup_set_limit(g, PAGE_SIZE << 4);
+	free_pages(page[1], 1);
+	EXPECT(!alloc_pages(GFP_KERNEL_ACCOUNT, 4));
+	set_active_memcg(was);
+	catch(mm_print_memcg);
+	p = line_with(text, "info-below ");
+	REQUIRE(top && page[0] && p);
+	EXPECT_EQ(number(&p), 1);
+	EXPECT_EQ(number(&p), PAGE_SIZE << 3);
+	EXPECT_EQ(number(&p), mem_cgroup_watermark(g));
+	EXPECT_EQ(number(&p), PAGE_SIZE << 4);
+	EXPECT_EQ(number(&p), 1);
+	free_pages(page[0], 3);
+	mem_cgroup_put(g);
+	mem_cgroup_put(top);
+	catch(mm_print_memcg);
+	EXPECT(!line_with(text, "info-below "));
 }
 
 TEST(info, meminfo, "the pages managed, free and in blocks are those that there are")

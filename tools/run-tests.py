@@ -160,6 +160,8 @@ def boots(long):
         job("uefi-smp2", 200, 3, SMP=2, FIRMWARE="uefi"),
         job("fail-refills", 200, 5, args=FAIL_REFILLS, SMP=4),
         job("fail-all", 200, 5, args=FAIL_ALL, SMP=2),
+        job("memcg", 200, 5, args="memcg=6", SMP=4),
+        job("memcg-refused", 200, 5, args="memcg=6 memcg_percent=50", SMP=2),
         replay("smp2", 150, "seconds=1 seed={seed}", SMP=2),
         hosted(suite, "plain", 4), hosted(suite, "asan", 2), hosted(suite, "tsan", 2),
         suite("hosted-inject-full", 600, FULL, SMP=1, HOSTED=HOSTED["plain"]),
@@ -454,9 +456,12 @@ def judge_job(boot, status, text):
     if not pages or pages[-1][0] != pages[-1][1]:
         problems.append(f"pages at boot and now: {pages[-1] if pages else 'not told'}")
     deferred = re.findall(r"(\d+) frees deferred, (\d+) served", text)
-    unused = "fail_" in boot.args and "fail_at_hand=0" not in boot.args  # deferral, while nobody keeps anything
+    # deferral, while nobody keeps anything, or of caches that have nothing to keep it in
+    unused = ("fail_" in boot.args and "fail_at_hand=0" not in boot.args) or "memcg=" in boot.args
     if not deferred or (int(deferred[-1][0]) == 0 and not unused) or deferred[-1][0] != deferred[-1][1]:
         problems.append(f"frees deferred and served: {deferred[-1] if deferred else 'not told'}")
+    if "memcg=" in boot.args and not re.search(r"^paid by groups: .* [1-9]\d* KiB charged", text, re.M):
+        problems.append("what groups have paid is not told, or nothing")
     injected = re.findall(r"^failures injected, .*: (\d+) of", text, re.M)
     if ("fail_" in boot.args or "failslab_" in boot.args) and (not injected or "0" in injected):
         problems.append(f"failures injected: {injected or 'not told'}")

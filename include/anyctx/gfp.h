@@ -30,7 +30,8 @@ typedef u32 gfp_t;
 #define __GFP_NOWARN (1u << 25)   /* a failure is not worth a report */
 #define __GFP_HIGH (1u << 26)     /* accepted; anyctx keeps no reserves */
 #define __GFP_RECLAIM (1u << 27)  /* may wait for other CPUs' caches */
-#define GFP_VALID_MASK (__GFP_ZERO | 0xfu << 24)
+#define __GFP_ACCOUNT (1u << 28)  /* the active group pays for it, if there is one: memcg.h */
+#define GFP_VALID_MASK (__GFP_ZERO | 0x1fu << 24)
 /* Flags that make no difference where memory is at hand; above any node number,
  * so that one test is enough for flags and node. */
 #define GFP_PLAIN (__GFP_THISNODE | __GFP_NOWARN | __GFP_HIGH | __GFP_RECLAIM)
@@ -38,6 +39,7 @@ typedef u32 gfp_t;
 #define GFP_KERNEL __GFP_RECLAIM
 #define GFP_ATOMIC __GFP_HIGH
 #define GFP_NOWAIT 0u
+#define GFP_KERNEL_ACCOUNT (GFP_KERNEL | __GFP_ACCOUNT)
 
 struct page;
 

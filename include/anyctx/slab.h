@@ -92,7 +92,8 @@ struct kmem_cache;
 
 #define SLAB_HWCACHE_ALIGN (1u << 0) /* align to 64 bytes (or a divisor, if small) */
 #define SLAB_PANIC (1u << 1)         /* a failed create is a panic */
-#define SLAB_VALID_MASK ((1u << 2) - 1)
+#define SLAB_ACCOUNT (1u << 2)       /* the active group pays for each object: memcg.h */
+#define SLAB_VALID_MASK ((1u << 3) - 1)
 
 /*
  * size 1 to KMALLOC_MAX_CACHE_SIZE; align 0 or a power of two up to PAGE_SIZE.
@@ -108,6 +109,7 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size,
  * still allocated: a report, -EBUSY, and the cache stays usable.
  */
 int kmem_cache_destroy(struct kmem_cache *s);
+/* __GFP_ACCOUNT is for caches with SLAB_ACCOUNT, which need it not; else it is reported. */
 void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp);
 void kmem_cache_free(struct kmem_cache *s, void *obj);
 void *kmem_cache_alloc_nolock(struct kmem_cache *s, gfp_t gfp, int node);

@@ -87,16 +87,14 @@ const struct kasan_tracks *kasan_page_tracks(u64 pfn);
 void kasan_asked_for(const void *p, size_t size);
 /* Is the object free? Then that is reported. */
 bool kasan_is_free(const char *call, const struct kmem_cache *s, const void *obj);
-/* A free of an object, or a report: it goes into the quarantine, or at once where all
- * free ones go. */
-void kasan_free_object(const char *call, struct kmem_cache *s, void *obj);
+/* The object is free from now on; false: it was free before, which has been reported. */
+bool kasan_free_object(const char *call, const struct kmem_cache *s, void *obj);
 
 /* ---- quarantine.c: freed objects that nobody gets for a while. */
 void kasan_quarantine_init(void);
-/* Are freed objects to wait? Not while memory is tight. */
-bool kasan_quarantine_wanted(void);
-/* obj is in it from now on; what has to leave it for that, for good, is freed. */
-void kasan_quarantine_put(void *obj);
+/* obj is in it from now on; what has to leave it for that, for good, is freed. false: it
+ * is not to wait, as memory is tight, or a test does not want it. */
+bool kasan_quarantine_put(void *obj);
 /* All that is in it, on all CPUs, is freed: how many objects. */
 u64 kasan_quarantine_drain(void);
 /* Tests of what a free does to the allocator: on = false, none is kept. Thread. */

@@ -106,16 +106,13 @@ bool kasan_is_free(const char *call, const struct kmem_cache *s, const void *obj
 	return true;
 }
 
-void kasan_free_object(const char *call, struct kmem_cache *s, void *obj)
+bool kasan_free_object(const char *call, const struct kmem_cache *s, void *obj)
 {
 	if (__atomic_exchange_n(kasan_shadow((u64)obj), (u8)KASAN_FREE, __ATOMIC_ACQ_REL) == KASAN_FREE) {
 		kasan_report_free(call, s, obj);
-		return;
+		return false;
 	}
 	kasan_poison(obj, s->size, KASAN_FREE);
 	kasan_track_here(&kasan_tracks_of(s, obj)->free);
-	if (kasan_quarantine_wanted())
-		kasan_quarantine_put(obj);
-	else
-		object_release(s, obj);
+	return true;
 }

@@ -58,21 +58,29 @@ static bool replace(struct ring *r, u64 i, void *obj)
 	return true;
 }
 
+static bool unwanted(void)
+{
+	return mm_tight || READ_ONCE(off);
+}
+
 static u64 next_slot(struct ring *r)
 {
 	return __atomic_fetch_add(&r->next, 1, __ATOMIC_RELAXED);
 }
 
-void kasan_quarantine_put(void *obj)
+bool kasan_quarantine_put(void *obj)
 {
 	struct ring *r = this_cpu_ptr(ring);
 
+	if (unwanted())
+		return false;
 	__atomic_add_fetch(&r->bytes, cache_of(obj)->stride, __ATOMIC_RELAXED);
 	replace(r, next_slot(r), obj);
 	for (u64 i = 0; i < SLOTS && __atomic_load_n(&r->bytes, __ATOMIC_RELAXED) > max_bytes; i++)
 		replace(r, next_slot(r), NULL);
-	if (unlikely(mm_tight || READ_ONCE(off))) /* set meanwhile: nobody keeps objects now */
+	if (unlikely(unwanted())) /* set meanwhile: nobody keeps objects now */
 		kasan_quarantine_drain();
+	return true;
 }
 
 u64 kasan_quarantine_drain(void)
@@ -96,11 +104,6 @@ void kasan_quarantine_set(bool on)
 	__atomic_store_n(&off, !on, __ATOMIC_SEQ_CST);
 	if (!on)
 		kasan_quarantine_drain();
-}
-
-bool kasan_quarantine_wanted(void)
-{
-	return !mm_tight && !READ_ONCE(off);
 }
 
 u64 kasan_quarantine_count(const struct kmem_cache *s)

@@ -147,7 +147,7 @@ static void place_page(struct bad *b, u64 pfn)
 		u8 type = READ_ONCE(pfn_page(pfn & ~((1UL << k) - 1))->type);
 
 		head = pfn & ~((1UL << k) - 1);
-		if ((type == PT_BLOCK || type == PT_LARGE) && pfn_page(head)->order >= k) {
+		if (type != PT_NONE && type != PT_SLAB && pfn_page(head)->order >= k) {
 			u64 size = usable((u64)pfn_addr(head), PAGE_SIZE << pfn_page(head)->order);
 
 			b->alloc = &kasan_page_tracks(head)->alloc;
