@@ -60,6 +60,9 @@ LDFLAGS := -m elf_x86_64 -n -nostdlib -static -z max-page-size=4096 -z noexecsta
 LDFLAGS += $(shell $(LD) --help 2>/dev/null | grep -q no-warn-rwx-segments && echo --no-warn-rwx-segments)
 # The string functions must not be compiled into calls to themselves.
 CFLAGS_lib/string.o := -fno-tree-loop-distribute-patterns
+# It looks at memory that is free, where who watches would stop it.
+CFLAGS_mm/slab_debug.o := -fno-sanitize=all
+CFLAGS_mm/slab_debug_bytes.o := -fno-sanitize=all
 
 # ---- COVERAGE=yes: mm/ counts how often each line runs, by locked instructions, as NMIs
 # nest in everything. Less optimized, so that lines stay apart; in a BUILD of its own.

@@ -7,8 +7,9 @@ CONFIG_INCLUDE := mm/kasan/include
 CONFIG_DIRS := mm/kasan tests/kasan
 CONFIG_HOSTED_LEFT_OUT := mm/kasan/% tests/kasan/%
 
-# The runtime cannot be checked by itself.
-kasan_none := mm/kasan/%
+# The runtime cannot be checked by itself; and what debugs single caches looks at what
+# lies behind objects, and at free ones.
+kasan_none := mm/kasan/% $(addprefix mm/slab_debug,_report _bytes) mm/slab_debug tests/slab_debug_user
 # What runs before the page tables have a shadow has no redzones on its stack, as a
 # function with some writes to the shadow of its frame; nor has a panic. Their accesses are checked by calls,
 # which know from when on there is one.

@@ -20,6 +20,7 @@
 #include "kernel/workload.h"
 #include "mm/fail.h"
 #include "mm/mm.h"
+#include "mm/slab_debug.h"
 #include "tests/test.h"
 
 static const char *test;
@@ -34,6 +35,8 @@ static void bring_up(void)
 {
 	arch_machine_init();
 	boot_mark("ACPI tables, per-CPU areas");
+	if (!slab_debug_init())
+		kernel_exit(EXIT_FAIL);
 	mm_init();
 	panic_mm_is_up();
 	boot_mark("the allocator");

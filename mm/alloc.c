@@ -14,6 +14,7 @@
 #include "mm/fail.h"
 #include "mm/memcg.h"
 #include "mm/search.h"
+#include "mm/slab_debug.h"
 #include <anyctx/smp.h>
 
 #define ALLOC_TRIES 8
@@ -120,6 +121,8 @@ static void *refill_new(struct kmem_cache *s, gfp_t gfp, int nid, bool keep, boo
 
 	if (!head)
 		return NULL;
+	if (CONFIG_HARDENED)
+		return slab_publish_shuffled(s, head, n);
 	first = slab_object(s, head, 0);
 	if (keep && !mm_tight)
 		kept = keep_new(s, first, 1, most_kept(s, n));
@@ -174,7 +177,12 @@ static void *alloc_on_node(struct kmem_cache *s, gfp_t gfp, int nid)
 
 static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 {
-	return nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
+	void *obj;
+
+	do {
+		obj = nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
+	} while (obj && slab_debugged(s) && !slab_debug_alloc(s, obj));
+	return obj;
 }
 
 void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
@@ -246,12 +254,12 @@ static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *o
 	for (u32 n = ST_FREE(st); n && idx < slab_objects(s, head->order); n--) {
 		if (slab_object(s, head, idx) == obj)
 			return true;
-		idx = link_get(slab_object(s, head, idx), s->offset);
+		idx = link_get(s, slab_object(s, head, idx));
 	}
 	return false;
 }
 
-static bool object_is_free(struct kmem_cache *s, const void *obj)
+bool object_is_free(struct kmem_cache *s, const void *obj)
 {
 	if (in_slab_chain(s, obj_slab(obj), obj))
 		return true;
@@ -272,6 +280,15 @@ bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 	return false;
 }
 
+static bool in_use(const char *call, struct kmem_cache *s, void *p)
+{
+	if (slab_debugged(s) && !slab_debug_free(call, s, p))
+		return false;
+	if (CONFIG_KASAN)
+		return kasan_free_object(call, s, p);
+	return slab_debugged(s) || mark_get(p, s->offset) != free_mark || !freed_twice(call, s, p);
+}
+
 /* An object of a slab, but not one of the plain sort, or perhaps free. */
 static void free_object(const char *call, struct page *page, void *p)
 {
@@ -283,11 +300,11 @@ static void free_object(const char *call, struct page *page, void *p)
 		mm_report(call, p, "not the start of an object of %s", s->name);
 		return;
 	}
-	if (CONFIG_KASAN ? !kasan_free_object(call, s, p) : free_already(call, s, p))
+	if (!in_use(call, s, p))
 		return;
 	if (unlikely(s->flags & SLAB_ACCOUNT))
 		memcg_object_freed(s, head, (unsigned int)idx);
-	if (!CONFIG_KASAN || !kasan_quarantine_put(p))
+	if (!CONFIG_KASAN || slab_debugged(s) || !kasan_quarantine_put(p))
 		object_release(s, p);
 }
 

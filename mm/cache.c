@@ -15,6 +15,7 @@
 #include "lib/string.h"
 #include "mm/fast.h"
 #include "mm/mm.h"
+#include "mm/slab_debug.h"
 #include <anyctx/cpu.h>
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
@@ -111,11 +112,14 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->ctor = ctor;
 	/* A constructed object keeps its state while free: its mark lies behind it. */
 	s->offset = ctor ? round_up(s->size, 8) : 0;
-	s->stride = round_up(kasan_stride(round_up(ctor ? s->offset + 8 : s->size, 8)), s->align);
+	s->stride = round_up(ctor ? s->offset + 8 : (s->size < 8 ? 8 : s->size), s->align);
+	slab_debug_lay_out(s);
+	if (CONFIG_KASAN)
+		s->stride = round_up(s->stride + (u32)sizeof(struct kasan_tracks), s->align);
 	s->recip = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
 	while ((PAGE_SIZE << s->min_order) < s->stride || (flags & SLAB_ACCOUNT && !objects_in(s, s->min_order)))
 		s->min_order++;
-	if (!ctor && !(flags & SLAB_ACCOUNT) && !CONFIG_KASAN) /* there each free looks closer */
+	if (!s->offset && !(flags & SLAB_ACCOUNT) && !CONFIG_KASAN) /* there each free looks closer */
 		s->start_mul = slab_start_mul(s->stride);
 	if (!objects_in(s, s->min_order)) /* so large that a small slab may have no room behind what is before */
 		s->start_mul = 0;
@@ -123,7 +127,7 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->order = pick_order(s);
 	s->objects = objects_in(s, s->order);
 	s->min_objects = objects_in(s, s->min_order);
-	s->limit = flags & SLAB_ACCOUNT ? 0 : pick_limit(s);
+	s->limit = flags & SLAB_ACCOUNT || slab_debugged(s) ? 0 : pick_limit(s);
 }
 
 /* The magazine of each CPU, if it has any; mags NULL: they are kmalloc's, of its own. */
@@ -142,7 +146,8 @@ bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, si
 	memset(s, 0, sizeof(*s));
 	s->id = id;
 	memcpy(s->name, name, strlen(name) + 1);
-	lay_out(s, size, align, flags, ctor);
+	s->secret = CONFIG_HARDENED ? (u32)arch_boot_random() : 0;
+	lay_out(s, size, align, slab_debug_flags(name, flags), ctor);
 	if (id > NR_KMALLOC && s->limit) {
 		mags = kzalloc(arch_nr_cpus_found() * sizeof(struct magazine), GFP_NOWAIT);
 		if (!mags)

@@ -7,6 +7,7 @@
 #include "kernel/printk.h"
 #include "mm/memcg.h"
 #include "mm/mm.h"
+#include "mm/slab_debug.h"
 #include "mm/walk.h"
 #include <anyctx/smp.h>
 
@@ -34,7 +35,9 @@ static void check_chain(const struct kmem_cache *s, struct page *head)
 			differ("link or mark of a free object", (u64)obj, mark_get(obj, s->offset), free_mark);
 			return;
 		}
-		idx = link_get(obj, s->offset);
+		if (slab_debugged(s) && !slab_debug_sound(s, obj))
+			differ("bytes of a free object of a debugged cache", (u64)obj, 1, 0);
+		idx = link_get(s, obj);
 	}
 	if (n != ST_FREE(head->state))
 		differ("free objects of a slab", page_pfn(head), ST_FREE(head->state), n);

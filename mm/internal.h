@@ -18,6 +18,7 @@
 #include <arch/machine.h>
 #include <arch/sanitize.h>
 #include "mm/kasan/kasan.h"
+#include "mm/harden.h"
 
 /* ------------------------------------------------------------------ pages */
 
@@ -66,14 +67,16 @@ static __always_inline bool is_any_block(u8 type)
 /*
  * Invariant: type is not PT_NONE exactly for the head of a live block and for
  * every page of a live slab. All but state and next are written only by the call
- * that owns the block: after its bits left the free map, before they return.
+ * that owns the block: after its bits left the free map, before they return; isolated
+ * by whoever has an object of the slab, which keeps it from being released.
  */
 struct page {
 	u64 state;    /* head of a slab: the state word; its sequence survives the slab */
 	u32 next;     /* slab: frame number of the next on a stack of slabs */
 	u8 tail;      /* slab: pages from its head */
 	u8 owner;     /* block that is paid for: by which group (memcg.h) */
-	u8 unused[2];
+	u8 isolated;  /* slab: found corrupt, nobody gets an object of it any more; else 0 */
+	u8 unused;
 	union {
 		struct {
 			u16 unused2;
@@ -346,11 +349,13 @@ struct kmem_cache {
 	u32 align, flags;
 	u64 start_mul;  /* struct cache_cpu's; not 0: objects lie at multiples of stride */
 	bool shifted;   /* so that the first is not at the beginning of each slab */
-	u32 limit;      /* objects one CPU's magazine may hold */
+	u32 limit;      /* objects one CPU's magazine may hold; 0: there is none, all take the long ways */
 	u32 order, min_order;     /* usual and smallest order of a slab */
 	u32 objects, min_objects; /* and how many objects each has */
+	u32 red_left;   /* bytes before each object: a debugged cache's red zone */
 	void (*ctor)(void *);
 	struct magazine *magazines; /* of a cache that is not kmalloc's: one a CPU */
+	u32 secret; /* of its links, with CONFIG_HARDENED */
 	struct slab_stacks partial[MAX_NUMNODES];
 };
 extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
@@ -386,14 +391,14 @@ static __always_inline void mark_set(void *obj, u32 offset, u32 mark)
 	sanitize_write32(mark_at(obj, offset), mark);
 }
 
-static __always_inline u32 link_get(const void *obj, u32 offset)
+static __always_inline u32 link_get(const struct kmem_cache *s, const void *obj)
 {
-	return sanitize_read32((u32 *)((char *)obj + offset)) ^ free_mark;
+	return sanitize_read32((u32 *)((char *)obj + s->offset)) ^ free_mark ^ link_key(s->secret, obj);
 }
 
-static __always_inline void link_set(void *obj, u32 offset, u32 next)
+static __always_inline void link_set(const struct kmem_cache *s, void *obj, u32 next)
 {
-	sanitize_write32((u32 *)((char *)obj + offset), next ^ free_mark);
+	sanitize_write32((u32 *)((char *)obj + s->offset), next ^ free_mark ^ link_key(s->secret, obj));
 }
 
 /* The object leaves the free ones: its mark goes. */
@@ -403,11 +408,15 @@ static __always_inline void object_take(const struct kmem_cache *s, void *obj, u
 	sanitize_alloc(obj, s->size, offset); /* a constructed one has its mark behind it */
 	if (CONFIG_KASAN)
 		kasan_object_taken(s, obj);
+	if (CONFIG_HARDENED && !s->ctor)
+		init_taken(obj, s->size);
 }
 
 /* It joins them, to be called before anybody can get it. */
 static __always_inline void object_give(const struct kmem_cache *s, void *obj, u32 offset)
 {
+	if (CONFIG_HARDENED && !s->ctor && !(s->flags & SLAB_POISON))
+		init_given(obj, s->size);
 	sanitize_free(obj, s->size);
 	mark_set(obj, offset, free_mark);
 }
@@ -459,6 +468,8 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n);
 /* Objects from..n-1 of a new slab into its chain, for everyone. */
 void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n);
+/* All n but one in an order by chance; that one, marked or not, is the caller's. */
+void *slab_publish_shuffled(struct kmem_cache *s, struct page *head, unsigned int n);
 /* One free object, or NULL; the slab may be gone by now. */
 void *slab_get_one(struct kmem_cache *s, struct page *head);
 /* Up to max of them at once; how many. */
@@ -532,6 +543,8 @@ void object_release(struct kmem_cache *s, void *obj);
 void free_uncommon(const void *p, const char *call);
 /* obj is marked as free: is it? Then it has been reported. */
 bool freed_twice(const char *call, struct kmem_cache *s, const void *obj);
+/* Is it in its slab's chain, in a magazine or put off, by one look? */
+bool object_is_free(struct kmem_cache *s, const void *obj);
 
 /* Is the object free? Then that is reported. */
 static inline bool free_already(const char *call, struct kmem_cache *s, const void *obj)
@@ -602,6 +615,8 @@ u64 trim_all(void);
 
 /* "bad free: kfree(ptr) on CPU n in context: what"; counts it; policy. */
 void mm_report(const char *call, const void *p, const char *fmt, ...) __printf(3, 4);
+/* Will the next one be printed? Then others may add to it. */
+bool mm_report_wanted(void);
 
 struct mm_fail_counts {
 	u64 failures, spurious;

@@ -23,12 +23,15 @@ static __always_inline struct page *page_taken(u64 pfn, unsigned int order, u32 
 	sanitize_alloc(pfn_addr(pfn), PAGE_SIZE << order, false);
 	if (CONFIG_KASAN)
 		kasan_block_taken(pfn, order);
+	if (type != PT_SLAB) /* its objects are zeroed one by one */
+		init_taken(pfn_addr(pfn), PAGE_SIZE << order);
 	return page;
 }
 
 /* Before a block is given back: then the descriptor is another's. */
 static __always_inline void page_given(struct page *page, unsigned int order, enum page_type type)
 {
+	init_given(pfn_addr(page_pfn(page)), PAGE_SIZE << order);
 	sanitize_free(pfn_addr(page_pfn(page)), PAGE_SIZE << order);
 	if (CONFIG_KASAN)
 		kasan_block_given(page_pfn(page), order);

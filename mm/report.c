@@ -19,7 +19,7 @@ KPARAM_INT(panic_on_bad_free, "panic_on_bad_free", 0, 1, "1: a bad free is a pan
 
 #define REPORTS_PRINTED 500
 
-static u64 reports;
+static u64 reports, printed; /* printed: those of `reports` that came while not quiet */
 static bool quiet;
 #define LINE 200
 
@@ -28,10 +28,11 @@ static char last[LINE];
 
 void mm_report(const char *call, const void *p, const char *fmt, ...)
 {
-	u64 n = __atomic_add_fetch(&reports, 1, __ATOMIC_SEQ_CST);
+	u64 n;
 	char what[128], line[LINE];
 	va_list ap;
 
+	__atomic_add_fetch(&reports, 1, __ATOMIC_SEQ_CST);
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
@@ -40,11 +41,19 @@ void mm_report(const char *call, const void *p, const char *fmt, ...)
 	memcpy(last, line, LINE);
 	if (panic_on_bad_free && !quiet)
 		panic("mm: bad call: %s", line);
-	if (quiet || n > REPORTS_PRINTED)
+	if (quiet)
+		return;
+	n = __atomic_add_fetch(&printed, 1, __ATOMIC_RELAXED);
+	if (n > REPORTS_PRINTED)
 		return;
 	printk("mm: bad call: %s\n", line);
 	if (n == REPORTS_PRINTED)
 		printk("mm: further reports are counted, not printed\n");
+}
+
+bool mm_report_wanted(void)
+{
+	return !quiet && READ_ONCE(printed) < REPORTS_PRINTED;
 }
 
 u64 mm_reports(void)

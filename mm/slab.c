@@ -12,6 +12,7 @@
  * All functions: any context, any CPU.
  */
 #include "mm/memcg.h"
+#include "mm/slab_debug.h"
 #include <anyctx/smp.h>
 #include <arch/fetch.h>
 
@@ -39,7 +40,7 @@ static char *slab_start(const struct kmem_cache *s, const struct page *head)
 	u64 start = (u64)pfn_addr(page_pfn(head)), r;
 
 	if (!s->shifted)
-		return (char *)start;
+		return (char *)start + s->red_left;
 	r = (u64)((unsigned __int128)(start * s->start_mul) * s->stride >> 64);
 	return (char *)start + (r ? s->stride - r : 0);
 }
@@ -57,11 +58,6 @@ int slab_index(const struct kmem_cache *s, const struct page *head, const void *
 }
 
 /* ---------------------------------------------------------- making, freeing */
-
-static void set_link(const struct kmem_cache *s, void *obj, u32 next)
-{
-	link_set(obj, s->offset, next);
-}
 
 /* Constructed objects are marked at once; of the others who puts them somewhere
  * does it in passing. */
@@ -134,6 +130,8 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 		construct_all(s, head, *n);
 	mark_rest(s, head, *n);
 	sanitize_free(pfn_addr(page_pfn(head)), PAGE_SIZE << order); /* and what is between the objects */
+	if (slab_debugged(s))
+		slab_debug_new(s, head, *n);
 	if (CONFIG_KASAN)
 		kasan_slab_made(s, slab_object(s, head, 0), *n);
 	if (unlikely(s->flags & SLAB_ACCOUNT))
@@ -177,7 +175,7 @@ static void report_chain(struct kmem_cache *s, const struct page *head, const vo
 /* The index behind that of obj in its chain; -1: the chain has been written to. */
 static int link_next(const struct kmem_cache *s, const struct page *head, const void *obj)
 {
-	u32 next = link_get(obj, s->offset);
+	u32 next = link_get(s, obj);
 
 	if (mark_get(obj, s->offset) != free_mark)
 		return -1;
@@ -260,7 +258,7 @@ static u32 chain(struct kmem_cache *s, struct page *head, void *const *objs, uns
 
 	for (unsigned int i = n; i--;) {
 		if (i + 1 < n)
-			set_link(s, objs[i], idx);
+			link_set(s, objs[i], idx);
 		idx = (u32)(((u64)objs[i] - start) * s->recip >> 32);
 		if (unlikely(idx >= objects))
 			return ST_NONE;
@@ -307,29 +305,59 @@ void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n)
 			mm_report("free", objs[0], "double free: all objects of its slab (%s) are free", s->name);
 			return;
 		}
-		set_link(s, objs[n - 1], ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
+		link_set(s, objs[n - 1], ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
 	} while (!cas_state(head, &st, make_state(st, first, ST_FREE(st) + n, s->id, ST_ONLIST)));
 	list_after_put(s, head, st, ST_FREE(st) + n, objects);
 	hand_close(slot);
 }
 
-/* Objects of this new slab may have come back already, by a nested call. */
+/* A chain of nr objects of this new slab, which has n: some may have come back already,
+ * by a nested call. */
+static void publish_chain(struct kmem_cache *s, struct page *head, u32 first, u32 last, unsigned int nr,
+			  unsigned int n)
+{
+	unsigned int slot = hand_open(head);
+	u64 st = load(&head->state);
+
+	do {
+		link_set(s, slab_object(s, head, last), ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
+	} while (!cas_state(head, &st, make_state(st, first, ST_FREE(st) + nr, s->id, ST_ONLIST)));
+	list_after_put(s, head, st, ST_FREE(st) + nr, n);
+	hand_close(slot);
+}
+
 void slab_publish(struct kmem_cache *s, struct page *head, unsigned int from, unsigned int n)
 {
 	char *obj = slab_object(s, head, from);
-	unsigned int slot;
-	u64 st;
 
 	for (unsigned int i = from; i < n; i++, obj += s->stride) {
-		set_link(s, obj, i + 1);
+		link_set(s, obj, i + 1);
 		if (!s->ctor)
 			mark_set(obj, s->offset, free_mark);
 	}
-	slot = hand_open(head);
-	st = load(&head->state);
-	do {
-		set_link(s, slab_object(s, head, n - 1), ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
-	} while (!cas_state(head, &st, make_state(st, from, ST_FREE(st) + n - from, s->id, ST_ONLIST)));
-	list_after_put(s, head, st, ST_FREE(st) + n - from, n);
-	hand_close(slot);
+	publish_chain(s, head, from, n - 1, n - from, n);
+}
+
+/* Sattolo's shuffle of the links makes of them one ring of all objects, each ring as likely
+ * as any other; the ring is cut at a place by chance. It needs no memory but theirs. */
+void *slab_publish_shuffled(struct kmem_cache *s, struct page *head, unsigned int n)
+{
+	struct rng r;
+	u32 last, mine;
+
+	harden_rng(&r, s->secret);
+	for (u32 i = 0; i < n; i++) {
+		void *obj = slab_object(s, head, i), *other = slab_object(s, head, i ? (u32)rng_below(&r, i) : 0);
+		u32 next = i ? link_get(s, other) : 0;
+
+		link_set(s, obj, next);
+		link_set(s, other, i);
+		if (!s->ctor)
+			mark_set(obj, s->offset, free_mark);
+	}
+	last = (u32)rng_below(&r, n);
+	mine = link_get(s, slab_object(s, head, last));
+	if (n > 1)
+		publish_chain(s, head, link_get(s, slab_object(s, head, mine)), last, n - 1, n);
+	return slab_object(s, head, mine);
 }

@@ -120,7 +120,10 @@ TEST(badfree, sequences_give_up,
 		return;
 	cache = kmem_cache_create("disturbed", 64, 0, 0, NULL);
 	REQUIRE(cache != NULL);
-	kmem_cache_free(cache, kmem_cache_alloc(cache, GFP_KERNEL));
+	for (unsigned int i = 0; i < 2; i++) /* the slab is new, then it is taken from */
+		objs[i] = kmem_cache_alloc(cache, GFP_KERNEL);
+	kmem_cache_free(cache, objs[0]);
+	kmem_cache_free(cache, objs[1]);
 	REQUIRE(magazine_count(cache, smp_processor_id()) > MANY);
 	step_through(pop_many, NULL, disturb);
 	EXPECT_EQ(went, 0);

@@ -142,11 +142,11 @@ TEST(badfree, middle_by_cache, "so it is in a cache of odd size, and in what its
 	char *p, *rest, *end;
 
 	reports_begin();
-	s = kmem_cache_create("badfree", 72, 0, 0, NULL);
+	s = kmem_cache_create("badfree", 80, 0, 0, NULL);
 	REQUIRE(s != NULL);
 	p = kmem_cache_alloc(s, GFP_KERNEL);
 	REQUIRE(p != NULL);
-	expect_bad_inside(p, 72, 8, "not the start of an object");
+	expect_bad_inside(p, 80, 8, "not the start of an object");
 	expect_bad_cache_frees(s, p + 8, "not the start of an object");
 	head = obj_slab(p);
 	end = (char *)page_address(head) + (PAGE_SIZE << head->order);

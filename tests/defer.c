@@ -58,6 +58,8 @@ static u64 served(unsigned int cpu)
 
 /* ---- who defers ---- */
 
+static unsigned int nr_freed;
+
 /* Is the free of one more object deferred in that context? */
 static bool defers(enum context ctx, bool full, bool tight)
 {
@@ -72,6 +74,7 @@ static bool defers(enum context ctx, bool full, bool tight)
 	}
 	arch_irq_restore(ctx == CTX_IRQ ? flags : 0);
 	run_in(ctx, 0, free_one, objs[i]);
+	nr_freed = i + 1;
 	tight_low = low;
 	tight_high = high;
 	tight_check();
@@ -86,9 +89,8 @@ static void check_defers(enum context ctx, bool full, bool tight, bool want)
 		test_fail(__FILE__, __LINE__, "%s, %s%s: %s", context_name(ctx), full ? "full" : "not full",
 			  tight ? ", tight" : "", want ? "not deferred" : "deferred");
 	mm_quiesce();
-	for (unsigned int i = 0; i < nr; i++)
-		if (mark_get(objs[i], cache->offset) != free_mark)
-			kmem_cache_free(cache, objs[i]);
+	for (unsigned int i = nr_freed; i < nr; i++)
+		kmem_cache_free(cache, objs[i]);
 	end();
 }
 

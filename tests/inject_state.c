@@ -7,6 +7,7 @@
 #include "tests/inject_state.h"
 #include "lib/bits.h"
 #include "mm/internal.h"
+#include "mm/slab_debug.h"
 #include "mm/walk.h"
 #include "tests/pattern.h"
 #include "tests/test.h"
@@ -20,6 +21,7 @@
 
 struct kmem_cache *same, *other, *remote;
 bool remote_wanted;
+unsigned int state_flags;
 static void *remote_object; /* the one that state_remote has had */
 
 static void *held[MAX_HELD];
@@ -247,10 +249,12 @@ static void make_alike(struct kmem_cache *s)
 
 bool states_begin(void)
 {
+	bool debug = slab_debug_flags("inject-same", state_flags) & SLAB_DEBUG_FLAGS;
+
 	test_frees_at_once();
-	same = kmem_cache_create("inject-same", 200, 0, 0, NULL);
-	other = kmem_cache_create("inject-other", 32, 0, 0, NULL);
-	remote = kmem_cache_create("inject-remote", 48, 0, 0, NULL);
+	same = kmem_cache_create("inject-same", debug ? 56 : 200, 0, state_flags, NULL);
+	other = kmem_cache_create("inject-other", debug ? 40 : 32, 0, state_flags, NULL);
+	remote = kmem_cache_create("inject-remote", 48, 0, state_flags, NULL);
 	if (!same || !other || !remote)
 		return false;
 	make_alike(same);
@@ -297,7 +301,7 @@ static u64 chain_length(const struct kmem_cache *s, const struct page *head)
 	u32 idx = ST_HEAD(head->state), n = 0;
 
 	for (; idx < s->objects && n <= s->objects; n++)
-		idx = link_get(slab_object(s, head, idx), s->offset);
+		idx = link_get(s, slab_object(s, head, idx));
 	return n;
 }
 

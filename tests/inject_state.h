@@ -14,6 +14,8 @@
 extern struct kmem_cache *same, *other, *remote;
 #define SAME_LIMIT 6
 
+/* The caches are made with these flags of slab.h. */
+extern unsigned int state_flags;
 /* Make the caches, and remember how many pages are free; false: no memory. */
 bool states_begin(void);
 /* Give all back and destroy them. Interrupts on. */

@@ -3,6 +3,7 @@
  */
 #include "tests/keep.h"
 #include "mm/mm.h"
+#include "mm/slab_debug.h"
 #include "tests/test.h"
 
 bool needs_magazines(size_t size)
@@ -18,6 +19,14 @@ bool needs_magazines_of(const struct kmem_cache *s)
 	if (mm_kept_by(s))
 		return true;
 	test_skip("the cache has no magazines");
+	return false;
+}
+
+bool needs_undebugged(size_t size)
+{
+	if (!slab_debugged(&caches[__kmalloc_class_of(size)]))
+		return true;
+	test_skip("this cache is debugged, and the reports are others: slab_debug.*");
 	return false;
 }
 

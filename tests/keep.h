@@ -18,6 +18,8 @@
 bool needs_magazines(size_t size);
 /* Of that cache. */
 bool needs_magazines_of(const struct kmem_cache *s);
+/* Nor is it debugged, what magazines it may have; of the same caches. */
+bool needs_undebugged(size_t size);
 /* Of single pages and small blocks. */
 bool needs_private_pages(void);
 

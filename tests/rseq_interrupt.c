@@ -9,6 +9,7 @@
 #include <anyctx/irq_work.h>
 #include <arch/debug.h>
 #include "mm/internal.h"
+#include "tests/keep.h"
 #include "tests/step.h"
 #include "tests/test.h"
 
@@ -94,7 +95,7 @@ TEST(rseq, by_interrupt, "an interrupt at every instruction of taking and giving
 {
 	u64 n, same = 0;
 
-	if (!step_possible())
+	if (!needs_magazines(64) || !step_possible())
 		return;
 	cache = kmem_cache_create("rseq", 64, 0, 0, NULL);
 	REQUIRE(cache != NULL);

@@ -19,6 +19,10 @@
 #define CONFIG_LOCKDEP 0 /* the order of locks and the contexts they are taken in are checked: kernel/lockdep/ */
 #endif
 
+#ifndef CONFIG_HARDENED
+#define CONFIG_HARDENED 0 /* free objects' links encoded, in an order by chance; memory zeroed: mm/harden.h */
+#endif
+
 #ifndef CONFIG_TINY
 #define CONFIG_TINY 0 /* no magazines, the least metadata */
 #endif

@@ -93,7 +93,13 @@ struct kmem_cache;
 #define SLAB_HWCACHE_ALIGN (1u << 0) /* align to 64 bytes (or a divisor, if small) */
 #define SLAB_PANIC (1u << 1)         /* a failed create is a panic */
 #define SLAB_ACCOUNT (1u << 2)       /* the active group pays for each object: memcg.h */
-#define SLAB_VALID_MASK ((1u << 3) - 1)
+/* Debugging of this cache, as slab_debug=FZPU asks of it: docs/design-slab-debug.md. */
+#define SLAB_CONSISTENCY_CHECKS 0x100u /* F: each object is looked for before it is freed */
+#define SLAB_RED_ZONE 0x400u           /* Z: who writes beside an object is told */
+#define SLAB_POISON 0x800u             /* P: who writes to a free one is told */
+#define SLAB_STORE_USER 0x10000u       /* U: who allocated and freed it, for reports */
+#define SLAB_DEBUG_FLAGS (SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER)
+#define SLAB_VALID_MASK (SLAB_HWCACHE_ALIGN | SLAB_PANIC | SLAB_ACCOUNT | SLAB_DEBUG_FLAGS)
 
 /*
  * size 1 to KMALLOC_MAX_CACHE_SIZE; align 0 or a power of two up to PAGE_SIZE.

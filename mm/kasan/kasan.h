@@ -68,12 +68,6 @@ struct kasan_tracks {
 void kasan_track_here(struct kasan_track *t);
 
 /* ---- object.c: what the allocator tells. */
-/* The bytes from an object's start to the next one's, before they are rounded up: the
- * object takes `used` of them. */
-static inline u32 kasan_stride(u32 used)
-{
-	return used + (CONFIG_KASAN ? (u32)sizeof(struct kasan_tracks) : 0);
-}
 struct kasan_tracks *kasan_tracks_of(const struct kmem_cache *s, const void *obj);
 /* Tracks for all pages; CPU 0 while booting, before the last early_alloc. */
 void kasan_tracks_init(void);

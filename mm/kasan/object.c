@@ -21,12 +21,10 @@ static struct kasan_tracks *page_tracks(u64 pfn)
 	return &line_tracks[pfn >> LINE_SHIFT][pfn & (LINE_PAGES - 1)];
 }
 
-/* Behind the object, and its mark if that is there. */
+/* At the end of the object's place. */
 struct kasan_tracks *kasan_tracks_of(const struct kmem_cache *s, const void *obj)
 {
-	u64 used = s->ctor ? s->offset + 8 : s->size;
-
-	return (struct kasan_tracks *)((char *)obj + ((used + 7) & ~7UL));
+	return (struct kasan_tracks *)((char *)obj - s->red_left + s->stride) - 1;
 }
 
 void kasan_tracks_init(void)

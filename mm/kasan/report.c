@@ -122,14 +122,14 @@ static void place_object(struct bad *b, struct page *page)
 
 	if (idx >= slab_objects(s, head->order))
 		idx = slab_objects(s, head->order) - 1;
-	obj = start + idx * s->stride;
+	obj = (u64)slab_object(s, head, (unsigned int)idx);
 	size = s->size;
 	b->alloc = &kasan_tracks_of(s, (void *)obj)->alloc;
 	b->free = &kasan_tracks_of(s, (void *)obj)->free;
 	if (*kasan_shadow(obj) != KASAN_FREE) {
 		size = usable(obj, s->size);
 		b->code = KASAN_REDZONE;
-	} else if (b->at >= obj + size) {
+	} else if (b->at - obj >= size) {
 		b->code = KASAN_REDZONE;
 	}
 	snprintf(what, sizeof(what), "the object of %lu bytes at %lx (%s)", size, obj, s->name);
