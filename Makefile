@@ -85,9 +85,12 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso run replay million soak coverage model mutants test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
+.PHONY: all iso presets config-args test-matrix costs run replay million soak coverage model mutants test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
+# What tools/presets.py asks.
+config-args:
+	@echo '$(CONFIG_ARGS)'
 
 # ---- stamps: a file that changes only when its text does
 .PHONY: FORCE
@@ -216,13 +219,32 @@ mutants:
 test_build = $(Q)$(MAKE) $(JOBS) --no-print-directory iso $(REPLAY_IMG) hosted
 test_build_san = $(Q)$(MAKE) $(JOBS) --no-print-directory hosted SAN=$(1)
 
+# The images of all variants; a test of some cases needs none of them.
+presets:
+	$(Q)set -e; for c in $(CONFIGS); do $(MAKE) $(JOBS) --no-print-directory CONFIG=$$c iso build/$$c/replay.img; done
+# In a build of its own settings: its suites and its part of the matrix.
+one_preset := $(if $(CONFIG),$(if $(T)$(SMP)$(ARGS),,--preset $(CONFIG)))
+
+ifeq ($(CONFIG),)
 test: setup
 	$(test_build)
+	$(if $(T),,$(Q)$(MAKE) --no-print-directory presets)
 	$(call test_build_san,address$(comma)undefined)
 	$(call test_build_san,thread)
 	$(Q)$(PYTHON) tools/test-judge.py
 	$(Q)$(if $(T),,$(MAKE) $(JOBS) --no-print-directory fuzz-corpus)
 	$(Q)$(PYTHON) tools/run-tests.py
+else
+test: setup
+	$(test_build)
+	$(Q)ARGS="$(if $(T)$(SMP)$(ARGS),$(ALL_ARGS))" $(PYTHON) tools/run-tests.py $(one_preset)
+endif
+
+# Every variant, on 1, 2 and 4 CPUs, in each context; ONLY= names boots.
+test-matrix: setup
+	$(test_build)
+	$(Q)$(MAKE) --no-print-directory presets
+	$(Q)$(PYTHON) tools/run-tests.py --matrix --only '$(or $(ONLY),*)'
 
 test-long: setup
 	$(Q)tools/setup.sh valgrind
@@ -230,6 +252,7 @@ test-long: setup
 	$(call test_build_san,address$(comma)undefined)
 	$(call test_build_san,thread)
 	$(call test_build_san,valgrind)
+	$(Q)$(MAKE) --no-print-directory presets
 	$(Q)$(PYTHON) tools/test-judge.py
 	$(Q)$(if $(T),,$(MAKE) $(JOBS) --no-print-directory fuzz-corpus)
 	$(Q)$(PYTHON) tools/run-tests.py --long
@@ -242,6 +265,11 @@ bench: setup
 # The same operations in Debian's kernels; STORM=1: NMIs from a second CPU; KERNEL= names versions.
 bench-linux: setup
 	$(Q)$(PYTHON) tools/bench-linux.py --kernel '$(KERNEL)' $(if $(STORM),--storm)
+
+# What each variant costs, into docs/costs.md; ONLY= names some.
+costs: setup
+	$(Q)$(PYTHON) tools/costs.py --only '$(or $(ONLY),*)'
+	$(Q)$(PYTHON) tools/costs.py --doc
 
 bench-compare:
 	$(Q)$(PYTHON) tools/bench.py compare '$(A)' '$(B)'
@@ -272,6 +300,7 @@ help:
 	'make run        build, boot it in QEMU and run the main job' \
 	'make test       boot it on many machines and run all tests' \
 	'make test-long  the same, longer and on more machines' \
+	'make test-matrix  every variant below on 1, 2 and 4 CPUs in each context' \
 	'make replay SEED=7  the job under a clock that counts instructions: same seed,' \
 	'                same output, to the last byte' \
 	'make soak HOURS=0.5  the job by turns on many machines, with failures injected' \
@@ -284,6 +313,7 @@ help:
 	'make bench      count the instructions of each operation; results in build/bench' \
 	'make bench-linux  the same operations in Linux; STORM=1: its allocator under NMIs' \
 	'make bench-native  the hosted build beside glibc, mimalloc, jemalloc, tcmalloc' \
+	'make costs      what each variant costs, instructions and bytes: docs/costs.md' \
 	'make bench-compare A=x.json B=y.json   what moved between two results' \
 	'make debug      boot it stopped, with gdb attached' \
 	'make lint       check the sources' \

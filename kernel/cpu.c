@@ -20,6 +20,7 @@
 #include "kernel/hooks.h"
 #include "kernel/nmi_source.h"
 #include "kernel/panic.h"
+#include "kernel/sched.h"
 #include "kernel/smp.h"
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
@@ -106,6 +107,7 @@ static void go_online(void)
 	nmi_source_here(true);
 	arch_send_ipi(smp_processor_id(), IPI_IRQ_WORK);
 	arch_send_ipi(smp_processor_id(), IPI_CALL);
+	arch_send_ipi(smp_processor_id(), IPI_RESCHED);
 }
 
 /* The first flush has interrupts on: it is the one with much to do. */
@@ -159,7 +161,7 @@ int cpu_down(unsigned int cpu)
 	if (cpu >= num_possible_cpus())
 		return -EINVAL;
 	cpus_read_lock();
-	if (!cpu || (cpu_online(cpu) && !cpu_thread_idle(cpu)))
+	if (!cpu || (cpu_online(cpu) && (!cpu_thread_idle(cpu) || kthreads_on(cpu))))
 		err = -EBUSY;
 	else if (cpu_online(cpu))
 		take_down(cpu);

@@ -11,13 +11,14 @@
 #include "kernel/hooks.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "kernel/sched.h"
 #include "kernel/watchdog.h"
 #include "lib/string.h"
 
 static s64 lockup = -1;
 KPARAM_INT(lockup, "lockup", -1, NR_CPUS - 1, "this CPU spins with interrupts off; -1: none");
 static const char *crash;
-KPARAM_STR(crash, "crash", "end badly: panic, everywhere, wild, stack, deadlock, triple, hang, badfree, nocache");
+KPARAM_STR(crash, "crash", "end badly: panic, everywhere, wild, stack, threadstack, deadlock, triple, hang, badfree, nocache, circle, unlock, end, sleep");
 
 static void crash_panic(void)
 {
@@ -66,6 +67,17 @@ static void crash_stack_start(void)
 	crash_stack(0);
 }
 
+static int crash_stack_thread(void *unused)
+{
+	(void)unused;
+	return (int)crash_stack(0);
+}
+
+static void crash_threadstack(void)
+{
+	call_in_thread(crash_stack_thread, NULL);
+}
+
 /* No interrupt table: the breakpoint faults, and so does each fault after it. */
 static void crash_triple(void)
 {
@@ -105,6 +117,7 @@ static const struct {
 	{ "panic", crash_panic },       { "everywhere", crash_everywhere }, { "wild", crash_wild },
 	{ "stack", crash_stack_start }, { "deadlock", crash_deadlock },     { "triple", crash_triple },
 	{ "hang", crash_hang },         { "badfree", crash_badfree },       { "nocache", crash_nocache },
+	{ "threadstack", crash_threadstack },
 };
 
 static bool crash_as_asked(void)
@@ -114,6 +127,8 @@ static bool crash_as_asked(void)
 			crashes[i].run();
 			return false;
 		}
+	if (crash_in_thread(crash))
+		return false;
 	printk("error: crash=%s is none of those that the list of arguments names\n", crash);
 	return false;
 }

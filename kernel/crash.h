@@ -10,4 +10,7 @@
  * not be done, or was survived. CPU 0, thread context, after boot. */
 bool crash_if_asked(void);
 
+/* The bad ends that want threads (crash_thread.c); false: it is none of them. */
+bool crash_in_thread(const char *how);
+
 #endif

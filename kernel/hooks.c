@@ -15,6 +15,7 @@
 #include <arch/irq.h>
 #include <arch/sanitize.h>
 #include "kernel/panic.h"
+#include "kernel/sched.h"
 #include "kernel/smp.h"
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
@@ -124,6 +125,8 @@ void kernel_ipi(enum ipi what, struct regs *r)
 	(void)r;
 	if (what == IPI_IRQ_WORK)
 		irq_work_serve();
-	else
+	else if (what == IPI_CALL)
 		smp_call_serve();
+	else
+		sched_ipi();
 }

@@ -13,6 +13,7 @@
 #include "kernel/crash.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "kernel/sched.h"
 #include "kernel/shell.h"
 #include "kernel/smp.h"
 #include "kernel/tick.h"
@@ -34,6 +35,7 @@ KPARAM_INT(shell, "shell", 0, 1, "1: stay at a prompt after the job");
 static void bring_up(void)
 {
 	arch_machine_init();
+	sched_prepare();
 	boot_mark("ACPI tables, per-CPU areas");
 	if (!slab_debug_init())
 		kernel_exit(EXIT_FAIL);
@@ -51,6 +53,8 @@ static void bring_up(void)
 	       nr_managed_pages() >> (20 - PAGE_SHIFT));
 	arch_print_machine();
 	tick_init();
+	if (CONFIG_RT)
+		lazy_init();
 	if (!fail_init() || !watchdog_init())
 		kernel_exit(EXIT_FAIL);
 }

@@ -16,7 +16,9 @@
  * A CPU that goes offline runs its list after it has said so (cpu.c). Who has put an item
  * there and then finds it offline takes the list, and puts it on its own.
  */
+#include <anyctx/config.h>
 #include <anyctx/irq_work.h>
+#include <anyctx/wait.h>
 #include <arch/irq.h>
 #include "kernel/context.h"
 #include "kernel/panic.h"
@@ -28,6 +30,7 @@
 
 static DEFINE_PER_CPU(struct llist_head, work_list);
 static bool can_send;
+static struct wait_queue_head ended; /* CONFIG_RT: who waits for any item */
 
 static void put(struct irq_work *w, unsigned int cpu)
 {
@@ -54,9 +57,11 @@ static bool queue(struct irq_work *w, unsigned int cpu)
 {
 	if (__atomic_fetch_or(&w->state, PENDING, __ATOMIC_SEQ_CST) & PENDING)
 		return false;
+	preempt_disable(); /* the CPU that takes over is this one */
 	put(w, cpu);
 	if (unlikely(!cpu_online(cpu)))
 		take_over(cpu);
+	preempt_enable();
 	return true;
 }
 
@@ -75,11 +80,13 @@ bool irq_work_queue(struct irq_work *w)
 	return queue(w, smp_processor_id()); /* also of a CPU that is not online yet */
 }
 
-static void run_one(struct irq_work *w)
+void irq_work_run_one(struct irq_work *w)
 {
 	__atomic_fetch_add(&w->state, RUNNER - PENDING, __ATOMIC_SEQ_CST);
 	w->func(w);
 	__atomic_fetch_sub(&w->state, RUNNER, __ATOMIC_RELEASE);
+	if (CONFIG_RT)
+		wake_up_all(&ended);
 }
 
 void irq_work_serve(void)
@@ -87,16 +94,19 @@ void irq_work_serve(void)
 	struct llist_node *n = llist_reverse_order(llist_del_all(this_cpu_ptr(work_list)));
 
 	while (n) {
-		struct llist_node *next = n->next; /* run_one lets others queue it again */
+		struct irq_work *w = container_of(n, struct irq_work, node);
 
-		run_one(container_of(n, struct irq_work, node));
-		n = next;
+		n = n->next; /* running it lets others queue it again */
+		if (!CONFIG_RT || !w->lazy || !irq_work_to_thread(w))
+			irq_work_run_one(w);
 	}
 }
 
 void irq_work_sync(struct irq_work *w)
 {
 	BUG_ON(!in_thread() || arch_irqs_disabled());
+	if (CONFIG_RT) /* a thread may run it that has a lower priority */
+		wait_event(ended, !__atomic_load_n(&w->state, __ATOMIC_ACQUIRE));
 	while (__atomic_load_n(&w->state, __ATOMIC_ACQUIRE))
 		cpu_relax();
 }

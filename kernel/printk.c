@@ -19,6 +19,7 @@
  */
 #include "kernel/printk.h"
 #include <anyctx/irq_work.h>
+#include <anyctx/preempt.h>
 #include <arch/console.h>
 #include <arch/cpu.h>
 #include "kernel/context.h"
@@ -45,7 +46,7 @@ static u64 dropped, dropped_told;
 static u32 panic_writer; /* CPU + 1: only this CPU prints, and directly */
 static printk_tap_t tap;
 static void drain_later(struct irq_work *w);
-static struct irq_work later = { .func = drain_later };
+static struct irq_work later = { .lazy = 1, .func = drain_later };
 
 static struct slot *slot_of(u64 pos)
 {
@@ -195,8 +196,10 @@ void vprintk(const char *fmt, va_list ap)
 	if (panic == smp_processor_id() + 1) {
 		arch_console_write(buf, len);
 	} else if (!panic) {
+		preempt_disable(); /* another thread's lines would wait for ours */
 		put_records(buf, len);
 		drain();
+		preempt_enable();
 	}
 }
 
@@ -215,7 +218,9 @@ void printk_flush(void)
 		if (__atomic_load_n(&tail, __ATOMIC_ACQUIRE) == __atomic_load_n(&head, __ATOMIC_RELAXED) &&
 		    !drops_to_tell())
 			return;
+		preempt_disable();
 		drain();
+		preempt_enable();
 		cpu_relax();
 	}
 }

@@ -10,6 +10,14 @@
 void smp_set_online(unsigned int n);
 void irq_work_init(void);
 
+/* One item, which is on no list any more. */
+struct irq_work;
+void irq_work_run_one(struct irq_work *w);
+/* CONFIG_RT, kernel/rt/lazy.c: start the threads; give one an item, in the interrupt:
+ * false, there is none. */
+void lazy_init(void);
+bool irq_work_to_thread(struct irq_work *w);
+
 /* What the IPIs do: run all that waits on this CPU. Interrupts off. */
 void irq_work_serve(void);
 void smp_call_serve(void);

@@ -15,6 +15,7 @@
  * and their calls are not made.
  */
 #include <anyctx/llist.h>
+#include <anyctx/preempt.h>
 #include <arch/irq.h>
 #include <arch/machine.h>
 #include "kernel/context.h"
@@ -185,15 +186,21 @@ static int call_others_nowait(smp_call_func_t func, void *info)
 	return 0;
 }
 
+/* Which CPU is "this one" must not change under way. */
 int smp_call_function(smp_call_func_t func, void *info, bool wait)
 {
-	if (!wait)
-		return call_others_nowait(func, info);
-	call_others_wait(func, info);
-	return 0;
+	int ret = 0;
+
+	preempt_disable();
+	if (wait)
+		call_others_wait(func, info);
+	else
+		ret = call_others_nowait(func, info);
+	preempt_enable();
+	return ret;
 }
 
-int smp_call_function_single(unsigned int cpu, smp_call_func_t func, void *info, bool wait)
+static int call_single(unsigned int cpu, smp_call_func_t func, void *info, bool wait)
 {
 	struct pair_call *p = &(*this_cpu_ptr(pair_calls))[cpu];
 
@@ -211,8 +218,19 @@ int smp_call_function_single(unsigned int cpu, smp_call_func_t func, void *info,
 	return 0;
 }
 
+int smp_call_function_single(unsigned int cpu, smp_call_func_t func, void *info, bool wait)
+{
+	int ret;
+
+	preempt_disable();
+	ret = call_single(cpu, func, info, wait);
+	preempt_enable();
+	return ret;
+}
+
 void on_each_cpu(smp_call_func_t func, void *info, bool wait)
 {
+	preempt_disable();
 	while (smp_call_function(func, info, wait)) {
 		/* The earlier call's target may itself wait here for us. */
 		if (arch_irqs_disabled())
@@ -220,4 +238,5 @@ void on_each_cpu(smp_call_func_t func, void *info, bool wait)
 		cpu_relax();
 	}
 	call_here(func, info);
+	preempt_enable();
 }

@@ -8,7 +8,7 @@
  * "nobody else can hold it".
  */
 #include <anyctx/spinlock.h>
-#include <anyctx/percpu.h>
+#include <anyctx/preempt.h>
 #include <arch/cpu.h>
 #include "kernel/panic.h"
 
@@ -22,18 +22,28 @@ bool spin_is_locked(const spinlock_t *l)
 	return __atomic_load_n(&l->owner, __ATOMIC_RELAXED) != 0;
 }
 
+/* The holder keeps its CPU: else those who wait for it might keep it from running. */
 bool spin_trylock(spinlock_t *l)
 {
 	u32 free = 0;
 
-	return __atomic_compare_exchange_n(&l->owner, &free, smp_processor_id() + 1, false,
-					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	preempt_disable();
+	if (__atomic_compare_exchange_n(&l->owner, &free, smp_processor_id() + 1, false, __ATOMIC_ACQUIRE,
+					__ATOMIC_RELAXED))
+		return true;
+	preempt_enable();
+	return false;
 }
 
 /* Only this CPU writes its own number there, so this reading cannot be stale. */
 static void check_not_mine(const spinlock_t *l)
 {
-	if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_RELAXED) == smp_processor_id() + 1))
+	bool mine;
+
+	preempt_disable();
+	mine = __atomic_load_n(&l->owner, __ATOMIC_RELAXED) == smp_processor_id() + 1;
+	preempt_enable();
+	if (unlikely(mine))
 		panic("spin_lock(%p): CPU %u holds it already and would wait for ever", (void *)l,
 		      smp_processor_id());
 }
@@ -51,11 +61,17 @@ void spin_lock(spinlock_t *l)
 		wait_until_free(l);
 }
 
-void spin_unlock(spinlock_t *l)
+static void give(spinlock_t *l)
 {
 	if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_RELAXED) != smp_processor_id() + 1))
 		panic("spin_unlock(%p) on CPU %u: owner is %u", (void *)l, smp_processor_id(), l->owner);
 	__atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
+}
+
+void spin_unlock(spinlock_t *l)
+{
+	give(l);
+	preempt_enable();
 }
 
 /* Waits with interrupts as they were: the holder may be waiting for our IPI. */
@@ -70,8 +86,9 @@ u64 spin_lock_irqsave(spinlock_t *l)
 
 void spin_unlock_irqrestore(spinlock_t *l, u64 flags)
 {
-	spin_unlock(l);
+	give(l);
 	arch_irq_restore(flags);
+	preempt_enable();
 }
 
 bool spin_trylock_irqsave(spinlock_t *l, u64 *flags)

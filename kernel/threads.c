@@ -4,14 +4,15 @@
  *
  * Invariant: a CPU's `state` goes IDLE -> QUEUED by one store of the giver, after
  * function and argument, and QUEUED -> IDLE by one store of the CPU, after the
- * function has returned. The idle loop looks with interrupts off and sleeps by
- * sti; hlt, which nothing can split: the IPI that follows the store is either
- * seen as state or wakes the CPU. One giver at a time, in thread context.
+ * function has returned. The idle loop looks with interrupts off and then sleeps as
+ * any thread does (kthread.h): a wake-up after the store is either seen as state or
+ * ends the sleep. Meanwhile other threads run. One giver at a time, in thread context.
  */
 #include <anyctx/smp.h>
 #include <arch/irq.h>
 #include "kernel/hooks.h"
 #include "kernel/panic.h"
+#include "kernel/sched.h"
 
 enum thread_state { IDLE, QUEUED };
 
@@ -33,7 +34,7 @@ void kernel_secondary(unsigned int cpu)
 			t->fn(t->arg);
 			__atomic_store_n(&t->state, IDLE, __ATOMIC_RELEASE);
 		} else {
-			arch_idle();
+			cpu_idle();
 		}
 	}
 }
@@ -58,7 +59,7 @@ void cpu_thread_run(unsigned int cpu, void (*fn)(void *), void *arg)
 	t->fn = fn;
 	t->arg = arg;
 	__atomic_store_n(&t->state, QUEUED, __ATOMIC_SEQ_CST);
-	arch_send_ipi(cpu, IPI_CALL); /* with nothing on its list: only to wake it */
+	cpu_wake(cpu);
 }
 
 void on_each_cpu_thread(void (*fn)(void *), void *arg)

@@ -10,6 +10,7 @@
 #include <arch/irq.h>
 #include "kernel/cmdline.h"
 #include "kernel/nmi_source.h"
+#include "kernel/sched.h"
 
 #define FULL_HZ 1000
 #define FULL_CPUS 4
@@ -63,4 +64,5 @@ void tick_count(void)
 {
 	this_cpu_add64(ticks, 1);
 	nmi_source_tick();
+	sched_tick();
 }

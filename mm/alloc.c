@@ -36,19 +36,21 @@ static void look_again(struct kmem_cache *s)
 		magazine_close(s);
 }
 
-/* Into the magazine; what a nested call has left no room for, into the slab. */
-static void keep_objects(struct kmem_cache *s, void *const *objs, unsigned int n)
+/* Into the magazine: true. What a nested call has left no room for, or keeps
+ * interrupting, into the slab: then it is no use to try on. */
+static bool keep_objects(struct kmem_cache *s, void *const *objs, unsigned int n)
 {
 	while (n) {
 		unsigned int went = (unsigned int)magazine_push_many(s, objs, n);
 
 		if (!went) {
 			slab_put(s, objs, n);
-			return;
+			return false;
 		}
 		objs += went;
 		n -= went;
 	}
+	return true;
 }
 
 /*
@@ -60,13 +62,14 @@ static void *refill_from_slab(struct kmem_cache *s, struct page *head)
 {
 	void *batch[MAG_BATCH], *obj;
 	unsigned int n = slab_get_some(s, head, batch, MAG_BATCH);
+	bool kept = true;
 
 	obj = n ? batch[0] : NULL;
 	if (n)
-		keep_objects(s, batch + 1, n - 1);
-	while (n == MAG_BATCH && magazine_room(s) >= MAG_BATCH) {
+		kept = keep_objects(s, batch + 1, n - 1);
+	while (kept && n == MAG_BATCH && magazine_room(s) >= MAG_BATCH) {
 		n = slab_get_some(s, head, batch, MAG_BATCH);
-		keep_objects(s, batch, n);
+		kept = keep_objects(s, batch, n);
 	}
 	return obj;
 }
@@ -86,6 +89,7 @@ static void *refill_partial(struct kmem_cache *s, int nid)
 			partial_relist(s, head);
 		}
 		hand_close(slot);
+		mm_point();
 	}
 	return obj;
 }
@@ -185,16 +189,14 @@ static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 	return obj;
 }
 
-void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
+static void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 {
-	void *obj;
+	void *obj = alloc_try(s, gfp, nid);
 
-	if (fail_slab(s))
-		return NULL;
-	obj = alloc_try(s, gfp, nid);
 	for (unsigned int i = 0; !obj && i < ALLOC_TRIES; i++) {
 		bool got = reclaim();
 
+		mm_point();
 		obj = alloc_try(s, gfp, nid);
 		if (!got)
 			break;
@@ -204,6 +206,19 @@ void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
 	if (!obj)
 		count_failure();
 	return taken(s, obj);
+}
+
+/* The long ways keep the CPU: what is in a call's hands is in one call's a CPU. */
+void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	void *obj;
+
+	if (fail_slab(s))
+		return NULL;
+	mm_begin();
+	obj = alloc_slow(s, gfp, nid);
+	mm_end();
+	return obj;
 }
 
 void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
@@ -226,7 +241,7 @@ static bool free_keeping(struct kmem_cache *s, void *obj)
 	return kept;
 }
 
-void cache_free_slow(struct kmem_cache *s, void *obj)
+static void free_slow(struct kmem_cache *s, void *obj)
 {
 	enum context ctx = current_context();
 
@@ -237,6 +252,13 @@ void cache_free_slow(struct kmem_cache *s, void *obj)
 			return;
 	}
 	slab_put(s, &obj, 1);
+}
+
+void cache_free_slow(struct kmem_cache *s, void *obj)
+{
+	mm_begin();
+	free_slow(s, obj);
+	mm_end();
 }
 
 void object_release(struct kmem_cache *s, void *obj)

@@ -102,11 +102,12 @@ bool defer_holds(unsigned int cpu, const void *obj)
 	return false;
 }
 
-/* In the IPI: what waits, room in the magazines for the next frees, and slabs
+/* In the IPI, or in a thread under CONFIG_RT: what waits, room in the magazines for the next frees, and slabs
  * that became empty. */
 static void defer_work_run(struct irq_work *w)
 {
 	(void)w;
+	mm_begin();
 	if (CONFIG_KASAN && mm_tight)
 		kasan_quarantine_drain();
 	defer_serve();
@@ -122,9 +123,11 @@ static void defer_work_run(struct irq_work *w)
 		for (int nid = 0; nid < (int)num_nodes(); nid++)
 			if (partial_wants_trim(s, nid))
 				partial_trim(s, nid);
+		mm_point();
 	}
 	if (mm_tight)
 		page_flush_cpu();
+	mm_end();
 }
 
 void defer_kick(void)
@@ -173,7 +176,7 @@ void defer_free_barrier(void)
 void defer_init(void)
 {
 	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++) {
-		init_irq_work(per_cpu_ptr(defer_work, c), defer_work_run);
+		init_irq_work_lazy(per_cpu_ptr(defer_work, c), defer_work_run);
 		*per_cpu_ptr(defer_top, c) = &per_cpu_ptr(defer_stack, c)->slot[1];
 	}
 }

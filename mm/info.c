@@ -76,6 +76,12 @@ void mm_get_stats(struct mm_stats *st)
 	}
 }
 
+/* Whoever has counted itself, or opened a slot, ends that on the same CPU. */
+bool mm_may_preempt(void)
+{
+	return !hint_open_here() && !hand_open_here();
+}
+
 u64 mm_spurious_here(void)
 {
 	return this_cpu_read64(mm_fail_counts.spurious);

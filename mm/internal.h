@@ -11,14 +11,43 @@
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H
 
+#include <anyctx/config.h>
 #include <anyctx/gfp.h>
 #include <anyctx/percpu.h>
+#include <anyctx/preempt.h>
 #include <anyctx/slab.h>
 #include <arch/local.h>
 #include <arch/machine.h>
 #include <arch/sanitize.h>
 #include "mm/kasan/kasan.h"
 #include "mm/harden.h"
+
+/*
+ * Around a long way: the CPU is kept, so what is in a call's hands is in one call's a
+ * CPU. Under CONFIG_RT others may run at each mm_point: where nothing is in hands, no
+ * hand slot is open, no attempt or change of hints under way.
+ */
+static __always_inline void mm_begin(void)
+{
+	if (CONFIG_RT)
+		long_work_begin();
+	else
+		preempt_disable();
+}
+
+static __always_inline void mm_end(void)
+{
+	if (CONFIG_RT)
+		long_work_end();
+	else
+		preempt_enable();
+}
+
+static __always_inline void mm_point(void)
+{
+	if (CONFIG_RT)
+		long_work_point();
+}
 
 /* ------------------------------------------------------------------ pages */
 
@@ -240,6 +269,8 @@ void hints_clear(u64 line);
 u64 hint_next(enum hint h, u64 line, u64 end);
 /* Around each change of the map that a hint must follow. */
 void hint_begin(void);
+/* Is this CPU between the two? Any context. */
+bool hint_open_here(void);
 void hint_end(void);
 bool hint_busy(void);
 /* The same before and after a look by hints, and not HINT_BUSY: all hints were right
@@ -254,8 +285,10 @@ void page_alloc_init(void);
  * comes while a free block is seen, that is counted as spurious. */
 struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount,
 			enum page_type type);
-/* The same, frozen, without reclaim or a last look: the caller has another way. */
-struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_type type);
+/* The same, frozen, without reclaim or a last look: the caller has another way. If private
+ * pages have to be looked for, that took its time: then one of order `least` only. */
+struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, unsigned int least,
+			      enum page_type type);
 /* For the layers above, which have checked what they free: the block's type. */
 void page_free_block(struct page *page, unsigned int order, enum page_type type);
 /* Is there a free block of this order (on node nid, or -1) now? Looks at all. */
@@ -502,6 +535,9 @@ void partial_uncount_empty(struct kmem_cache *s, int nid);
 bool partial_wants_trim(const struct kmem_cache *s, int nid);
 unsigned int hand_open(const struct page *head); /* head may be NULL */
 void hand_close(unsigned int slot);
+/* How many are open, on all CPUs: none at rest. */
+unsigned int hands_open(void);
+bool hand_open_here(void);
 
 /* A free object that has lost its mark: reported, and nobody gets it any more. */
 void object_lost(const struct kmem_cache *s, const void *obj);

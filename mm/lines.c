@@ -132,6 +132,13 @@ void hint_begin(void)
 void hint_end(void)
 {
 	this_cpu_add64(hint_work, -1);
+	if (CONFIG_RT && unlikely(this_cpu_read64(need_resched)))
+		preempt_check(); /* who came meanwhile was refused */
+}
+
+bool hint_open_here(void)
+{
+	return (u32)this_cpu_read64(hint_work);
 }
 
 /* Busy may also be a call of this very CPU that we have interrupted. */

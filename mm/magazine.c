@@ -145,6 +145,7 @@ u64 magazine_flush(struct kmem_cache *s, u64 max)
 		done += n;
 		while (n)
 			n = put_one_slab(s, batch, n);
+		mm_point();
 	}
 	return done;
 }

@@ -51,6 +51,8 @@ struct mm_stats {
 void mm_get_stats(struct mm_stats *st);
 /* Those of spurious_failures that this CPU has counted. Any context. */
 u64 mm_spurious_here(void);
+/* Is this CPU's thread in no change that it must end on this CPU? Any context. */
+bool mm_may_preempt(void);
 /* Allocations that limits of groups have refused on this CPU, in this kind of context. */
 u64 mm_refused_here(void);
 /* Is it an instruction of mm/? */

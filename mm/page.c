@@ -97,6 +97,7 @@ static u64 refill_from(u64 w, u64 end, unsigned int order, u64 *next)
 			return pfn;
 		if (w <= first)
 			hint_recheck(HINT_ANY, line);
+		mm_point();
 	}
 	return NO_PFN;
 }
@@ -114,6 +115,7 @@ static u64 refill_from_whole(u64 line, u64 end, unsigned int order, u64 *next)
 		if (pfn != NO_PFN)
 			return pfn;
 		hint_recheck(HINT_LINE, line);
+		mm_point();
 	}
 	return NO_PFN;
 }
@@ -159,12 +161,24 @@ static u64 refill_in(u64 first, u64 end, unsigned int order, struct refill_at *a
 	return pfn != NO_PFN ? pfn : refill_from(first * LINE_WORDS, upto, order, &at->word);
 }
 
+/* The word where the last were found, and the one behind it: while a line lasts that is all
+ * there is to do. */
+static u64 refill_next(unsigned int order, struct refill_at *at)
+{
+	u64 w = READ_ONCE(at->word);
+
+	return refill_from_words(w, (w + 1) % LINE_WORDS ? w + 2 : w + 1, order, &at->word);
+}
+
 /* From the CPU's own arena; when that is used up, from all of its node. */
 static u64 private_refill(unsigned int order)
 {
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
-	u64 pfn = refill_in(READ_ONCE(pc->arena_first), READ_ONCE(pc->arena_end), order, &pc->near[order != 0]);
+	struct refill_at *near = &pc->near[order != 0];
+	u64 pfn = refill_next(order, near);
 
+	if (pfn == NO_PFN)
+		pfn = refill_in(READ_ONCE(pc->arena_first), READ_ONCE(pc->arena_end), order, near);
 	if (pfn != NO_PFN)
 		return pfn;
 	tight_check();
@@ -196,9 +210,9 @@ static u64 take_once(gfp_t gfp, int nid, unsigned int order, bool local)
 {
 	u64 pfn = NO_PFN;
 
-	if (order > WORD_SHIFT)
+	if (order > WORD_SHIFT || CONFIG_TINY)
 		tight_check();
-	else if (local && !mm_tight && !CONFIG_TINY)
+	else if (local && !mm_tight)
 		pfn = private_refill(order);
 	if (pfn == NO_PFN)
 		pfn = take_nearest(nid, order, gfp & __GFP_THISNODE);
@@ -247,7 +261,24 @@ void count_failure(void)
 	this_cpu_add64(mm_fail_counts.failures, 1);
 }
 
-struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_type type)
+/* Of a block that was taken, order <= 5, all but the first 2^keep pages: to the private pages
+ * that it was found with, else into the map. */
+static void give_rest(u64 pfn, unsigned int order, unsigned int keep)
+{
+	u64 *private = private_word(order), v = this_cpu_read64(*private), w = pfn >> WORD_SHIFT;
+	u32 rest = (run_mask(order) & ~run_mask(keep)) << (pfn & (WORD_PAGES - 1));
+
+	do {
+		if (v >> 32 != w) {
+			word_back(w, rest);
+			return;
+		}
+	} while (!this_cpu_cmpxchg64(private, &v, v | rest));
+	if (unlikely(mm_tight))
+		page_flush_cpu();
+}
+
+struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, unsigned int least, enum page_type type)
 {
 	bool local = nid == NUMA_NO_NODE;
 	struct page *page = local ? private_page(order, 0, type) : NULL;
@@ -257,7 +288,13 @@ struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, enum page_
 		return page;
 	if (fail_page(order))
 		return NULL;
+	mm_begin();
 	pfn = take_once(gfp, local ? page_home_node() : nid, order, local);
+	if (pfn != NO_PFN && local && least < order) {
+		give_rest(pfn, order, least);
+		order = least;
+	}
+	mm_end();
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, 0, type);
 }
 
@@ -275,7 +312,9 @@ struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount, en
 		return page;
 	if (fail_page(order))
 		return NULL;
+	mm_begin();
 	pfn = take_slow(gfp, local ? page_home_node() : nid, order, local);
+	mm_end();
 	return pfn == NO_PFN ? NULL : page_taken(pfn, order, refcount, type);
 }
 
@@ -324,6 +363,7 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	u64 pfn = page_pfn(page);
 	enum put put = PUT_ELSEWHERE;
 
+	mm_begin();
 	page_given(page, order, type);
 	if (order == LINE_SHIFT) {
 		line_page_give(pfn, type);
@@ -339,13 +379,16 @@ void page_free_block(struct page *page, unsigned int order, enum page_type type)
 	}
 	if (unlikely(mm_tight))
 		page_freed_tight();
+	mm_end();
 }
 
 /* Nobody keeps pages now; and it may be over. */
 void page_freed_tight(void)
 {
+	mm_begin();
 	page_flush_cpu();
 	tight_check();
+	mm_end();
 }
 
 bool mm_keeps_pages(void)

@@ -53,6 +53,20 @@ void hand_close(unsigned int slot)
 	WRITE_ONCE(this_cpu_ptr(hands)->depth, slot);
 }
 
+bool hand_open_here(void)
+{
+	return READ_ONCE(this_cpu_ptr(hands)->depth);
+}
+
+unsigned int hands_open(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
+		n += READ_ONCE(per_cpu_ptr(hands, c)->depth);
+	return n;
+}
+
 static bool on_node(u64 pfn, int nid)
 {
 	return nid < 0 || line_node[pfn >> LINE_SHIFT] == nid;
@@ -167,6 +181,7 @@ static void *stack_get_one(struct kmem_cache *s, int nid, unsigned int i)
 		if (obj)
 			return obj;
 		drop_exhausted(s, nid, i);
+		mm_point();
 	}
 	return NULL;
 }
@@ -255,6 +270,11 @@ static u64 stack_trim(struct kmem_cache *s, struct slab_stacks *p, unsigned int 
 		else if (!slab_unlist_if_exhausted(s, head))
 			list_push(s, head, !from);
 		hand_hold(slot, 0);
+		if (CONFIG_RT) { /* a point is none with a slot open */
+			hand_close(slot);
+			mm_point();
+			slot = hand_open(NULL);
+		}
 	}
 	hand_close(slot);
 	return pages;
@@ -267,7 +287,10 @@ u64 partial_trim(struct kmem_cache *s, int nid)
 	struct slab_stacks *p = &s->partial[nid];
 	u64 pages;
 
+	mm_begin();
 	__atomic_store_n(&p->empties, 0, __ATOMIC_RELAXED);
 	pages = stack_trim(s, p, 1);
-	return pages + stack_trim(s, p, 0);
+	pages += stack_trim(s, p, 0);
+	mm_end();
+	return pages;
 }

@@ -57,9 +57,11 @@ u64 flush_cpu(void)
 
 	n += page_flush_cpu() + defer_serve();
 
-	for (u32 i = 1; i < MAX_CACHES; i++)
+	for (u32 i = 1; i < MAX_CACHES; i++) {
 		if (__atomic_load_n(&caches[i].live, __ATOMIC_ACQUIRE))
 			n += mm_tight ? magazine_close(&caches[i]) : magazine_flush(&caches[i], ~0UL);
+		mm_point();
+	}
 	return n;
 }
 
@@ -121,6 +123,7 @@ static bool wait_for_answer(unsigned int cpu, u64 n)
 		if (__atomic_load_n(&a->answered, __ATOMIC_ACQUIRE) >= n)
 			return true;
 		reclaim_answer();
+		mm_point();
 		cpu_relax();
 	}
 	return false;

@@ -96,6 +96,7 @@ static u64 search_hinted(u64 first, u64 end, int nid, unsigned int order, bool f
 		if (pfn != NO_PFN)
 			return pfn;
 		hint_recheck(h, line);
+		mm_point();
 	}
 	return NO_PFN;
 }
@@ -117,6 +118,7 @@ static u64 search_whole(u64 first, u64 end, int nid, unsigned int order, bool fo
 		if (pfn != NO_PFN)
 			return pfn;
 		hint_recheck(HINT_LINE, line);
+		mm_point();
 	}
 	return NO_PFN;
 }
@@ -141,6 +143,7 @@ static u64 search_unhinted(int nid, unsigned int order)
 		pfn = take_in_line(line, order, true);
 		if (pfn != NO_PFN)
 			return pfn;
+		mm_point();
 	}
 	return NO_PFN;
 }
@@ -230,6 +233,8 @@ static bool find_by_hint(enum hint h, unsigned int order, int nid)
 	for (u64 line = hint_next(h, 0, nr_lines); line < nr_lines; line = hint_next(h, line + 1, nr_lines))
 		if ((nid < 0 || line_node[line] == nid) && line_has_block(line, order))
 			return true;
+		else
+			mm_point();
 	return false;
 }
 
@@ -248,5 +253,7 @@ bool page_find_free(unsigned int order, int nid)
 	for (u64 line = 0; line < nr_lines; line++)
 		if (line_node[line] >= 0 && (nid < 0 || line_node[line] == nid) && line_has_block(line, order))
 			return true;
+		else
+			mm_point();
 	return false;
 }

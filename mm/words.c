@@ -118,8 +118,10 @@ int word_take(u64 w, unsigned int order, bool force)
 u32 word_take_all(u64 w, unsigned int order)
 {
 	for (;;) {
-		u64 v = word_resolve(w, false);
+		u64 v = load(&free_words[w]);
 
+		if (unlikely(v >> 32))
+			v = word_resolve(w, false);
 		if (v >> 32 || find_run((u32)v, order) < 0)
 			return 0;
 		if (cas(&free_words[w], v, 0))
@@ -249,6 +251,7 @@ bool words_take(u64 first, u64 n, bool force)
 		 * that a hold put down late counts as given up; then the words. */
 		cas(&h->status, st, (st & ~3UL) | FAILED);
 		release(first, i, tag);
+		mm_point();
 	} while (--tries && (i == n || words_look_full(first, n)));
 	return false;
 }

@@ -4,8 +4,10 @@
  */
 #include <anyctx/smp.h>
 #include "mm/internal.h"
+#include "mm/mm.h"
 #include "tests/inject_state.h"
 #include "tests/inject_sweep.h"
+#include "tests/step.h"
 #include "tests/test.h"
 
 static unsigned int order;
@@ -66,6 +68,36 @@ TEST(inject, page_private, "a private page, interrupted at every instruction")
 TEST(inject, page_refill, "a page out of the map, with the rest of its word, interrupted")
 {
 	sweep_alloc(0, map_only);
+}
+
+/* As a slab has them, given to hold() as if alloc_pages had: two, or one if they had to be
+ * looked for, and then the other one stays with the CPU. */
+static void alloc_half(void *unused)
+{
+	(void)unused;
+	page = page_alloc_light(0, NUMA_NO_NODE, 1, 0, PT_BLOCK);
+}
+
+static bool settle_half(void)
+{
+	if (page)
+		page->kind = block_kind(PT_BLOCK, page->order, 1);
+	return settle_alloc();
+}
+
+TEST(inject, page_half, "one page of a block of two that had to be looked for, interrupted")
+{
+	const struct interrupted c = { .state = map_only, .run = alloc_half, .settle = settle_half };
+
+	sweep(&c);
+	if (!step_possible() || !mm_keeps_pages())
+		return;
+	page_flush_cpu();
+	page = page_alloc_light(0, NUMA_NO_NODE, 1, 0, PT_BLOCK);
+	REQUIRE(page != NULL);
+	EXPECT_EQ(page->order, 0);
+	EXPECT((u32)this_cpu_ptr(page_cpu)->private[1] >> ((page_to_pfn(page) + 1) & (WORD_PAGES - 1)) & 1);
+	page_free_block(page, 0, PT_BLOCK);
 }
 
 TEST(inject, page_tight, "a page while memory is tight, interrupted")

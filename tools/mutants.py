@@ -7,7 +7,7 @@ A mutant is a patch in tests/mutants/, NN-name.patch, below these lines:
   What: the bug, in a sentence
   Row: N and in our words what went wrong elsewhere (docs/mutants.md), or -
   Test: suite.case,... as the kernel takes it; one of them at least must fail
-  On: kernel SMP=2 [CONFIG= MEM= ARGS= ACCEL= EXTRA= ...: tools/qemu.sh]
+  On: kernel SMP=2 [CONFIG=: a variant of the build; MEM= ARGS= ACCEL= EXTRA= ...: tools/qemu.sh]
       or: hosted cpus=2 [SAN=address,undefined] [ARGS=]
   Note: anything else (optional)
 
@@ -20,7 +20,8 @@ same machine, which is tried as well. The status is 0 only if all were killed.
 
   mutants.py [PATTERN]      all, or those whose name matches
   mutants.py --check        only: every patch applies and says what it should
-  mutants.py --doc          writes the table into docs/mutants.md, by the last results
+  mutants.py --doc          writes the table into docs/mutants.md, by the last results; what
+                            was not tried here keeps the line it has there
   --slots N                 so many at a time (2)
 """
 import argparse
@@ -41,6 +42,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
+
+import presets
 
 ROOT = Path(__file__).resolve().parent.parent
 PATCHES = ROOT / "tests" / "mutants"
@@ -84,13 +87,16 @@ class Mutant:
     @property
     def targets(self):
         if self.hosted:
-            return ["hosted", f"SAN={self.san}"]
-        image = f"{self.built}/replay.img" if "REPLAY" in self.settings else "iso"
-        return [image, f"CONFIG={self.settings.get('CONFIG', '')}"]
+            return ["hosted", f"SAN={self.san}", f"CONFIG={self.config}"]
+        return [f"{self.out}/replay.img" if "REPLAY" in self.settings else "iso", f"CONFIG={self.config}"]
 
     @property
-    def built(self):
-        return "build" + ("/" + self.settings["CONFIG"] if "CONFIG" in self.settings else "")
+    def config(self):
+        return self.settings.get("CONFIG", "")
+
+    @property
+    def out(self):
+        return f"build/{self.config}" if self.config else "build"
 
     @property
     def san(self):
@@ -174,14 +180,14 @@ class Run:
 
 
 def command(mutant):
-    args = f"test={mutant.test} {mutant.settings.get('ARGS', '')}".strip()
+    of_build = presets.config_args(mutant.config)
+    args = " ".join(f"test={mutant.test} {of_build} {mutant.settings.get('ARGS', '')}".split())
     if mutant.hosted:
         san = "".join("-" + {"address": "asan", "undefined": "ubsan", "thread": "tsan"}.get(s, s)
                       for s in mutant.san.split(",") if s)
-        return [f"build/hosted{san}/anyctx", f"cpus={mutant.settings['cpus']}", *shlex.split(args)], {}
+        return [f"{mutant.out}/hosted{san}/anyctx", f"cpus={mutant.settings['cpus']}", *shlex.split(args)], {}
     machine = {k: v for k, v in mutant.settings.items() if k not in ("ARGS", "CONFIG")}
-    machine |= {"ISO": f"{mutant.built}/anyctx.iso", "REPLAY_IMG": f"{mutant.built}/replay.img"}
-    return ["tools/qemu.sh"], machine | {"ARGS": args}
+    return ["tools/qemu.sh"], machine | presets.images(mutant.config) | {"ARGS": args}
 
 
 def run_in(tree, mutant, limit):
@@ -363,15 +369,19 @@ def check(mutants):
 
 def doc_table(mutants):
     results = {r["name"]: r for r in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
+    kept = {line.split(" | ")[0][2:]: line for line in DOC.read_text().splitlines() if re.match(r"\| \d+-", line)}
     lines = ["| mutant | the bug | row | test that fails | where | last result |", "|---|---|---|---|---|---|"]
     for m in mutants:
+        if m.name not in results and m.name in kept:
+            lines.append(kept[m.name])
+            continue
         r = results.get(m.name, {"verdict": "not tried", "how": ""})
         how = r["how"].replace("|", "/").replace("*", "\\*")
         cells = [m.name, m.what + (f" ({m.note})" if m.note else ""), m.number, f"`{m.test}`", m.on,
                  f"{r['verdict']}" + (f": {how[:110]}" if how else "")]
         lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
-    tried = [results[m.name]["verdict"] for m in mutants if m.name in results]
-    lines.append(f"\n{tried.count('killed')} of {len(mutants)} killed.")
+    killed = sum("| killed" in line for line in lines)
+    lines.append(f"\n{killed} of {len(mutants)} killed.")
     return "\n".join(lines)
 
 

@@ -22,6 +22,8 @@ none failed. Logs stay in build/logs/.
   run-tests.py --only PATTERN  the boots whose name matches
   run-tests.py --list          their names
   run-tests.py --hosted COMMAND  suites and jobs of the program that is a process
+  run-tests.py --matrix        every preset (tools/presets.py) on 1, 2 and 4 CPUs in each
+                               context; --preset NAME: one build's matrix, suites and job
 With T, SMP, MEM, ARGS, FIRMWARE, NUMA, MACHINE or CPU in the environment: only
 the test cases that match T ("suite.case,suite.*"), on that machine. With --hosted
 T, SMP and ARGS count.
@@ -37,6 +39,8 @@ import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import presets
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "logs"
@@ -97,6 +101,26 @@ def million():
 # The main job with failures injected: in refills, while everybody caches; and in all calls.
 FAIL_REFILLS = "fail_at_hand=0 failslab_ppm=20000 fail_page_ppm=200000 fail_seed=11"
 FAIL_ALL = "failslab_ppm=50000 fail_page_ppm=50000 fail_seed=12"
+
+
+def matrix(full, only=None):
+    """The presets' boots, suites all of them."""
+    return [Boot(name, "suite", args, timeout, machine) for name, timeout, args, machine in presets.runs(FULL, not full, only)]
+
+
+def preset_boots(config):
+    """All suites and the job of one build, as the kernel and as a process, and its part of the matrix."""
+    preset = next((p for p in presets.PRESETS if p.config == config), presets.Preset(config, config))
+    args, given = presets.config_args(config), presets.images(config)
+    program = f"build/{config}/hosted/anyctx"
+    todo = [suite(f"{config}-smp{n}", 400 * preset.slow, f"test=* {args}", SMP=n, **given) for n in presets.CPUS]
+    todo.append(job(f"{config}-smp2", 300 * preset.slow, 3, args=args, SMP=min(2, preset.cpus), **given))
+    todo += matrix(True, config)
+    if (ROOT / program).exists():
+        cpus = min(4, preset.cpus)
+        todo.append(suite(f"{config}-hosted", 600 * preset.slow, f"{fast(program)} {args}", SMP=cpus, HOSTED=program))
+        todo.append(job(f"{config}-hosted", 300 * preset.slow, 3, args=args, SMP=cpus, HOSTED=program))
+    return todo
 
 
 def outcome(name, args, statuses, expect, timeout=90, **machine):
@@ -180,6 +204,13 @@ def boots(long):
         outcome("panic-everywhere", "crash=everywhere", [PANIC], [r"^PANIC on CPU [0-3] ", r"^end of panic$"], SMP=4),
         outcome("triple-fault", "crash=triple", [RESET], []),
         outcome("hang", "crash=hang", [HANG], [], timeout=25),
+        outcome("stack", "crash=stack", [PANIC], [r"kernel stack overflow on CPU 0, thread cpu: access to the guard page at ffffc9"]),
+        outcome("thread-stack", "crash=threadstack", [PANIC],
+                [r"kernel stack overflow on CPU \d, thread called: access to the guard page at ffffc9", r"crash_stack\+0x"]),
+        outcome("mutex-circle", "crash=circle", [PANIC], [r"rt_mutex_lock\(0x[0-9a-f]+\): thread cpu would wait for itself"]),
+        outcome("mutex-unlock", "crash=unlock", [PANIC], [r"rt_mutex_unlock\(0x[0-9a-f]+\) by thread other: owner is cpu"]),
+        outcome("thread-end", "crash=end", [PANIC], [r"thread other ends with interrupts off, or holding its CPU"]),
+        outcome("thread-sleep", "crash=sleep", [PANIC], [r"park in a thread that keeps its CPU"]),
         outcome("wild-write", "crash=wild", [PANIC], [r"(?i)page fault|#PF", r"\w+\+0x[0-9a-f]+"]),
         outcome("little-memory", "test=*", [FAIL, PANIC], [r"(?i)memory"], timeout=200,
                 MEM="16M"),
@@ -192,6 +223,7 @@ def boots(long):
         outcome("no-qemu", "", [NO_QEMU], [r"does not run", r"tools/setup\.sh"], QEMU="tools/no-such-qemu"),
         outcome("bad-qemu", "", [NO_QEMU], [r"cmpxchg16b", r"tools/setup\.sh"], QEMU="tools/fake-qemu-7.2.sh"),
     ]
+    todo += matrix(False)
     if long:
         todo += [replace(boot, name=boot.name.replace("hosted", f"hosted-{name}"))
                  for name, program in HOSTED.items() for boot in hosted_boots(program, True)]
@@ -461,8 +493,9 @@ def judge_job(boot, status, text):
     if not pages or pages[-1][0] != pages[-1][1]:
         problems.append(f"pages at boot and now: {pages[-1] if pages else 'not told'}")
     deferred = re.findall(r"(\d+) frees deferred, (\d+) served", text)
-    # deferral, while nobody keeps anything, or of caches that have nothing to keep it in
-    unused = ("fail_" in boot.args and "fail_at_hand=0" not in boot.args) or "memcg=" in boot.args
+    # Deferral, while nobody keeps anything, or of caches that have nothing to keep it in.
+    unused = ("fail_" in boot.args and "fail_at_hand=0" not in boot.args) or "memcg=" in boot.args \
+        or "anyctx: config tiny\n" in text
     if not deferred or (int(deferred[-1][0]) == 0 and not unused) or deferred[-1][0] != deferred[-1][1]:
         problems.append(f"frees deferred and served: {deferred[-1] if deferred else 'not told'}")
     if "memcg=" in boot.args and not re.search(r"^paid by groups: .* [1-9]\d* KiB charged", text, re.M):
@@ -595,6 +628,10 @@ def command(boot):
 
 def selected(options):
     """The boots asked for: by the environment one of their own, else the matrix."""
+    if options.matrix:
+        return [b for b in matrix(True) if fnmatch.fnmatch(b.name, options.only)]
+    if options.preset:
+        return [b for b in preset_boots(options.preset) if fnmatch.fnmatch(b.name, options.only)]
     if options.hosted:
         return [b for b in hosted_boots(steady(options.hosted), options.long) if fnmatch.fnmatch(b.name, options.only)]
     given = {k: os.environ[k] for k in ("SMP", "MEM", "FIRMWARE", "NUMA", "MACHINE", "CPU") if os.environ.get(k)}
@@ -616,6 +653,8 @@ def main():
     parser.add_argument("--only", default="*", metavar="PATTERN")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--hosted", metavar="COMMAND")
+    parser.add_argument("--matrix", action="store_true")
+    parser.add_argument("--preset", metavar="NAME")
     options = parser.parse_args()
     todo = selected(options)
     if options.list:
@@ -624,20 +663,23 @@ def main():
         return 0
     LOGS.mkdir(parents=True, exist_ok=True)
     passed = failed = skipped = 0
-    bad = []
+    bad, results = [], []
     begin = time.monotonic()
     for number, boot in enumerate(todo, 1):
         print(f"[{number:2}/{len(todo)}] {boot.name:24} ", end="", flush=True)
         t = time.monotonic()
         status, text, errors = start(boot)
         verdict = JUDGES[boot.kind](boot, status, text + ("\n" + errors if boot.kind == "outcome" else ""))
-        print(f"{time.monotonic() - t:6.1f} s  {verdict.text()}{'' if not verdict.failed else '  FAILED'}", flush=True)
+        results.append((boot.name, not verdict.failed, text, time.monotonic() - t))
+        print(f"{results[-1][3]:6.1f} s  {verdict.text()}{'' if not verdict.failed else '  FAILED'}", flush=True)
         if verdict.failed:
             bad.append(boot.name)
             report_failure(boot, verdict, text, errors)
         for skip in verdict.skips:
             print(f"        skipped: {skip}")
         passed, failed, skipped = passed + verdict.passed, failed + verdict.failed, skipped + verdict.skipped
+    for line in presets.table(results):
+        print(line)
     print(f"{len(todo)} boots in {time.monotonic() - begin:.0f} s; {skipped} cases skipped"
           + (f"; failed: {' '.join(bad)}" if bad else ""))
     print(f"{passed} passed, {failed} failed", flush=True)

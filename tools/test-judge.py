@@ -180,6 +180,39 @@ def check(name, boot, log, status, reason, failures=None):
     return False
 
 
+MATRIX_LOG = """\
+  # Subtest: matrix
+  # thread: all calls in threads
+  # 3188 ms
+  ok 1 thread
+  # 12 ms
+  not ok 2 irq_off
+  # 0 ms
+  ok 3 irq # SKIP not here
+  # nmi: the same in NMIs
+"""
+
+
+def check_table():
+    """The table of the matrix tells what failed, was skipped, or never came; and its sweep."""
+    rows = judge.presets.table([("matrix-up-smp1", False, MATRIX_LOG, 1.0), ("sweep-up", True, "", 61.2),
+                                ("job-smp2", True, "", 2.0)])
+    good = rows and rows[-1].split() == ["up", "1", "3188", "FAIL", "skip", "FAIL", "FAIL", "FAIL", "61", "s"]
+    if not good:
+        print(f"the table of the matrix: {rows[-1:]}")
+    return bool(good) and not judge.presets.table([("job-smp2", True, "", 2.0)])
+
+
+def check_tiny_job():
+    """Without magazines nothing is deferred; elsewhere that is wrong."""
+    none = JOB_LOG.replace("12 frees deferred, 12 served", "0 frees deferred, 0 served")
+    tiny = none.replace("anyctx: boot", "anyctx: config tiny\nanyctx: boot", 1)
+    good = judge.judge_job(JOB, 0, tiny).passed == 1 and judge.judge_job(JOB, 0, none).failed == 1
+    if not good:
+        print("a job without deferral is judged wrongly")
+    return good
+
+
 def main():
     results = [check(name, SUITE, log, status, reason) for name, log, status, reason in suite_cases()]
     results += [check(name, SUITE, log, status, reason, n) for name, log, status, reason, n in failed_suite_cases()]
@@ -187,6 +220,7 @@ def main():
     results += [check(name, JOB, log, status, reason) for name, log, status, reason in job_cases()]
     results += [check(name, REPLAY, log, status, reason) for name, log, status, reason in replay_cases()]
     results += [check(name, boot, log, status, reason) for name, boot, log, status, reason in outcome_cases()]
+    results += [check_table(), check_tiny_job()]
     print(f"judges: {len(results)} logs, {results.count(False)} judged wrongly")
     return 0 if all(results) else 1
 

@@ -126,7 +126,8 @@ void lapic_send(u32 apic_id, u32 command)
 
 void arch_send_ipi(unsigned int cpu, enum ipi what)
 {
-	static const u8 vectors[NR_IPI] = { [IPI_IRQ_WORK] = VEC_IRQ_WORK, [IPI_CALL] = VEC_CALL };
+	static const u8 vectors[NR_IPI] = { [IPI_IRQ_WORK] = VEC_IRQ_WORK, [IPI_CALL] = VEC_CALL,
+					     [IPI_RESCHED] = VEC_RESCHED };
 
 	lapic_send(machine.cpus[cpu].apic_id, ICR_FIXED | vectors[what]);
 }

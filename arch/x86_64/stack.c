@@ -6,6 +6,7 @@
  * booting, never freed. Questions: any context.
  */
 #include <arch/paging.h>
+#include <arch/switch.h>
 #include "mm/early.h"
 #include "mm/kasan/kasan.h"
 #include "private.h"
@@ -29,6 +30,11 @@ void *stack_alloc_size(u64 size)
 void *stack_alloc(void)
 {
 	return stack_alloc_size(KERNEL_STACK_SIZE);
+}
+
+void *arch_stack_alloc(void)
+{
+	return stack_alloc();
 }
 
 static bool in_area(u64 p)

@@ -5,9 +5,11 @@
  * Invariant: whoever may be entered between any two instructions (NMI, #DB)
  * leaves CR2, DR6 and DR7 as it found them; DR7 is entry.asm's business.
  */
+#include <anyctx/kthread.h>
 #include <arch/irq.h>
 #include "kernel/context.h"
 #include "kernel/panic.h"
+#include "kernel/sched.h"
 #include "devices.h"
 #include "private.h"
 
@@ -42,8 +44,8 @@ static void trap_exception(struct regs *r)
 		if (fixup(r))
 			return;
 	if ((r->vector == VEC_PF || r->vector == VEC_DF) && stack_is_guard(cr2))
-		panic_regs(r, "kernel stack overflow on CPU %u: access to the guard page at %lx",
-			   smp_processor_id(), cr2);
+		panic_regs(r, "kernel stack overflow on CPU %u, thread %s: access to the guard page at %lx",
+			   smp_processor_id(), task_name(current_task()), cr2);
 	this_cpu_add64(irq_counts.other, 1);
 	kernel_fatal_exception(r, cr2);
 }
@@ -79,6 +81,11 @@ static void trap_irq(struct regs *r)
 		lapic_eoi();
 		kernel_ipi(IPI_CALL, r);
 		break;
+	case VEC_RESCHED:
+		this_cpu_add64(irq_counts.ipi[IPI_RESCHED], 1);
+		lapic_eoi();
+		kernel_ipi(IPI_RESCHED, r);
+		break;
 	case VEC_APIC_ERROR:
 		this_cpu_add64(irq_counts.apic_error, 1);
 		lapic_error_status();
@@ -97,6 +104,9 @@ static void trap_irq(struct regs *r)
 	}
 	rseq_fixup(r);
 	context_leave(was, CTX_DEPTH_IRQ);
+	/* On the stack of the thread that was interrupted, which may go on elsewhere. */
+	if (unlikely(this_cpu_read64(need_resched)))
+		sched_preempt();
 }
 
 void trap_entry(struct regs *r)

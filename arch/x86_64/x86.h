@@ -113,6 +113,7 @@ enum vector {
 	VEC_TIMER = 0xec,
 	VEC_IRQ_WORK = 0xf6,  /* IPI_IRQ_WORK */
 	VEC_CALL = 0xf7,      /* IPI_CALL */
+	VEC_RESCHED = 0xf8,   /* IPI_RESCHED */
 	VEC_APIC_ERROR = 0xfe,
 	VEC_SPURIOUS = 0xff,
 };

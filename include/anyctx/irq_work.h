@@ -16,6 +16,7 @@
 struct irq_work {
 	struct llist_node node;
 	u32 state; /* bit 0: pending; the rest: how many CPUs run it */
+	u32 lazy;
 	void (*func)(struct irq_work *);
 };
 
@@ -24,7 +25,16 @@ static inline void init_irq_work(struct irq_work *w, void (*func)(struct irq_wor
 {
 	w->node.next = NULL;
 	w->state = 0;
+	w->lazy = 0;
 	w->func = func;
+}
+
+/* The same for what need not be done in an interrupt: under CONFIG_RT a thread of the
+ * chosen CPU calls the function, with interrupts on (kernel/rt/lazy.c). */
+static inline void init_irq_work_lazy(struct irq_work *w, void (*func)(struct irq_work *))
+{
+	init_irq_work(w, func);
+	w->lazy = 1;
 }
 
 /* On this CPU. True: func will run once for it; false: it waits already. */

@@ -70,16 +70,19 @@ static u64 next_slot(struct ring *r)
 
 bool kasan_quarantine_put(void *obj)
 {
-	struct ring *r = this_cpu_ptr(ring);
+	struct ring *r;
 
 	if (unwanted())
 		return false;
+	mm_begin(); /* an object may be in hands */
+	r = this_cpu_ptr(ring);
 	__atomic_add_fetch(&r->bytes, cache_of(obj)->stride, __ATOMIC_RELAXED);
 	replace(r, next_slot(r), obj);
 	for (u64 i = 0; i < SLOTS && __atomic_load_n(&r->bytes, __ATOMIC_RELAXED) > max_bytes; i++)
 		replace(r, next_slot(r), NULL);
 	if (unlikely(unwanted())) /* set meanwhile: nobody keeps objects now */
 		kasan_quarantine_drain();
+	mm_end();
 	return true;
 }
 
@@ -87,6 +90,7 @@ u64 kasan_quarantine_drain(void)
 {
 	u64 n = 0;
 
+	mm_begin();
 	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++) {
 		struct ring *r = per_cpu_ptr(ring, c);
 
@@ -96,6 +100,7 @@ u64 kasan_quarantine_drain(void)
 			if (READ_ONCE(r->slot[(newest - i) % SLOTS]))
 				n += replace(r, newest - i, NULL);
 	}
+	mm_end();
 	return n;
 }
 

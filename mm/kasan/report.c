@@ -275,6 +275,7 @@ static void print_shadow(u64 at)
 
 static bool enter(void)
 {
+	preempt_disable(); /* one CPU's depth */
 	this_cpu_add64(depth, 1);
 	return this_cpu_read64(depth) <= NEST;
 }
@@ -282,6 +283,7 @@ static bool enter(void)
 static void leave(void)
 {
 	this_cpu_add64(depth, -1);
+	preempt_enable();
 }
 
 void kasan_report(u64 addr, u64 size, bool write, u64 pc)

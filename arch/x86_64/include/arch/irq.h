@@ -11,6 +11,7 @@
 enum ipi {
 	IPI_IRQ_WORK, /* serve this CPU's irq_work list */
 	IPI_CALL,     /* serve this CPU's cross-call list */
+	IPI_RESCHED,  /* threads have come to this CPU, or another may have to run */
 	NR_IPI,
 };
 

@@ -1,0 +1,53 @@
+/*
+ * threads.c - what stands for the scheduler in a process: nothing. A CPU is a thread of
+ * the host, its interrupts are signals on a stack of their own, from which another thread
+ * of the kernel could not go on. So each CPU has its one thread (kernel/threads.c),
+ * nobody is preempted, and kthread.h is not there.
+ */
+#include <arch/irq.h>
+#include "kernel/crash.h"
+#include "kernel/sched.h"
+
+void sched_prepare(void)
+{
+}
+
+void sched_preempt(void)
+{
+}
+
+void sched_tick(void)
+{
+}
+
+void sched_ipi(void)
+{
+}
+
+void cpu_idle(void)
+{
+	arch_idle();
+}
+
+void call_in_thread(int (*fn)(void *arg), void *arg)
+{
+	fn(arg);
+}
+
+unsigned int kthreads_on(unsigned int cpu)
+{
+	(void)cpu;
+	return 0;
+}
+
+bool crash_in_thread(const char *how)
+{
+	(void)how;
+	return false;
+}
+
+/* With nothing on its list: only to wake it. */
+void cpu_wake(unsigned int cpu)
+{
+	arch_send_ipi(cpu, IPI_CALL);
+}

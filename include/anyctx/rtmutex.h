@@ -1,0 +1,34 @@
+/*
+ * rtmutex.h - a lock that threads sleep for, and whose owner inherits their priority.
+ *
+ * While a thread waits, the owner runs with its priority, if that is higher; and if the
+ * owner waits for another lock, so does that one's owner, and so on. The lock goes to the
+ * waiter of the highest priority; of equals to the first. So who waits does so for the
+ * sections that are under way, and not for threads of a priority between.
+ *
+ * Contexts. lock and unlock: threads, interrupts on, outside of preempt_disable if it is
+ * held by another (checked then: a panic). trylock: threads. What only asks: any. Taking
+ * it twice, a circle of waiters, and giving back what is another's, is a panic that says
+ * so. Not in the hosted build.
+ */
+#ifndef ANYCTX_RTMUTEX_H
+#define ANYCTX_RTMUTEX_H
+
+#include <anyctx/types.h>
+
+struct rt_waiter;
+
+/* All zero: free. */
+struct rt_mutex {
+	u64 owner;                  /* struct task *, and bit 0: somebody waits */
+	struct rt_waiter *waiters;  /* by priority */
+	struct rt_mutex *next_held; /* of the owner's that somebody waits for */
+};
+
+void rt_mutex_lock(struct rt_mutex *m);
+/* Never waits; true: taken. */
+bool rt_mutex_trylock(struct rt_mutex *m);
+void rt_mutex_unlock(struct rt_mutex *m);
+bool rt_mutex_is_locked(const struct rt_mutex *m);
+
+#endif

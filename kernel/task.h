@@ -1,0 +1,112 @@
+/*
+ * task.h - a thread, and a CPU's threads that could run: for sched.c, runqueue.c,
+ * kthread.c, sleep.c and the tests.
+ *
+ * docs/design-threads.md has the invariants. In short: what is marked "its CPU" is read
+ * and written by the CPU that the thread is on, with interrupts off, and by nobody else;
+ * other CPUs send it messages, by the lock-free list `wakes`.
+ */
+#ifndef KERNEL_TASK_H
+#define KERNEL_TASK_H
+
+#include <anyctx/kthread.h>
+#include <anyctx/llist.h>
+#include <anyctx/rtmutex.h>
+
+enum task_state {
+	TASK_RUNNABLE,
+	TASK_TOKEN,  /* runnable, and its next park returns at once */
+	TASK_PARKED, /* whoever makes it RUNNABLE sends `node` to its CPU */
+	TASK_DEAD,
+};
+
+struct task {
+	u64 rsp;               /* its CPU: of its registers, while it does not run */
+	u32 state;             /* anyone, by compare-and-swap */
+	u32 cpu;               /* where it is; changed by the CPU that sends it away */
+	s32 wanted;            /* anyone: where it is to be, or CPU_ANY */
+	u32 prio;              /* anyone: its own */
+	u32 boost;             /* inherited; this and the next two: rtmutex.c */
+	struct rt_waiter *blocked_on;
+	struct rt_mutex *held; /* what it holds and others wait for */
+	struct llist_node node;
+	struct task *next;     /* its CPU: behind it in its queue */
+	u32 level;             /* its CPU: which queue */
+	s32 slice;             /* its CPU: ticks until others' turn */
+	bool parked;           /* its CPU: not to be queued until its message comes */
+	bool first;            /* constant: what a CPU ran at boot, and falls back to */
+	bool dying;            /* its CPU: gone when it has been switched away from */
+	bool sleeping;         /* its CPU: on the list of sleepers */
+	u32 used, stop;        /* anyone: taken from the pool; asked to end */
+	u32 pinned;            /* itself: depth of migrate_disable */
+	u64 long_work;         /* itself: of long_work_begin */
+	struct task *next_sleeper;
+	u64 wake_at;           /* its CPU: tick */
+	struct task *joiner;   /* NULL, who waits for the end, or TASK_GONE; by exchange */
+	int (*fn)(void *);
+	void *arg;
+	int result;
+	u64 stack_top;
+	char name[KTHREAD_NAME];
+};
+#define TASK_GONE ((struct task *)1)
+
+/* What it runs at. */
+static inline u32 task_prio(const struct task *t)
+{
+	u32 own = READ_ONCE(t->prio), boost = READ_ONCE(t->boost);
+
+	return own > boost ? own : boost;
+}
+
+#define NR_PRIO (PRIO_HIGHEST + 1)
+
+/* Its CPU, interrupts off. A thread is in one queue, or running, or parked, or on its way. */
+struct rq {
+	struct task *curr, *first;
+	struct task *head[NR_PRIO], *tail[NR_PRIO];
+	u32 levels;             /* bit for each that is not empty */
+	struct task *sleepers;  /* the next to wake is first */
+	struct task *prev;      /* across a switch: who was switched away from */
+	struct task *leaving;   /* the same if it goes to another CPU */
+	u64 switches, preemptions, sent;
+};
+DECLARE_PER_CPU(struct rq, rq);
+
+/* ---- runqueue.c: interrupts off, this CPU's ---- */
+void rq_add(struct rq *q, struct task *t, bool in_front);
+/* The first of the highest priority, taken out; NULL: none. */
+struct task *rq_take(struct rq *q);
+/* The highest priority queued; -1: none. */
+int rq_highest(const struct rq *q);
+/* Those whose priority has changed go to their new queue. */
+void rq_sort(struct rq *q);
+
+/* ---- sleep.c: the same ---- */
+void sleepers_add(struct rq *q, struct task *t, u64 tick);
+void sleepers_remove(struct rq *q, struct task *t);
+/* One that is due, taken out; NULL: none. */
+struct task *sleepers_due(struct rq *q, u64 tick);
+
+/* ---- rtmutex.c: its own priority has changed ---- */
+void rt_mutex_requeue(struct task *t);
+
+/* ---- sched.c ---- */
+/* What it runs at has changed: its CPU looks. Any context. */
+void sched_priority_changed(const struct task *t);
+struct task *task_of_first(unsigned int cpu);
+/* Else a panic that says so. */
+void check_may_sleep(const char *call);
+/* Sleep, for so many ticks if not 0; interrupts off. */
+void park_irqs_off(u64 ticks);
+/* The thread that runs ends; interrupts off. */
+void __noreturn sched_end(void);
+/* First thing in a new thread, and after each switch: see to the one before. */
+void sched_switched(void);
+
+/* ---- kthread.c ---- */
+/* Nothing of it is in use any more. Interrupts off. */
+void kthread_gone(struct task *t);
+void kthread_prepare(void);
+
+#endif
