@@ -9,6 +9,7 @@
  * are written by their own CPU only, with one instruction.
  */
 #include "kernel/hooks.h"
+#include <anyctx/lockdep.h>
 #include <anyctx/percpu.h>
 #include <anyctx/smp.h>
 #include <arch/debug.h>
@@ -33,11 +34,14 @@ static void hook_enter(void)
 {
 	this_cpu_add64(hook_cpu.active, 1);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	lock_serve(&lock_hooks);
 }
 
 static void hook_leave(void)
 {
 	struct hook_cpu *h = this_cpu_ptr(hook_cpu);
+
+	lock_done(&lock_hooks);
 
 	sanitize_release(&h->active);
 	sanitize_release(&h->rounds);
@@ -64,6 +68,7 @@ void set_trap_hook(trap_hook_t fn)
 
 void hook_sync(void)
 {
+	lock_wait_service(&lock_hooks);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++) {
 		struct hook_cpu *h = per_cpu_ptr(hook_cpu, cpu);
@@ -79,6 +84,7 @@ void hook_sync(void)
 
 void kernel_timer_tick(struct regs *r)
 {
+	u64 mark = lock_mark();
 	irq_hook_t fn;
 
 	tick_count();
@@ -87,10 +93,12 @@ void kernel_timer_tick(struct regs *r)
 	if (fn)
 		fn(r);
 	hook_leave();
+	lock_ends("a timer interrupt", mark);
 }
 
 void kernel_nmi(struct regs *r)
 {
+	u64 mark = lock_mark();
 	irq_hook_t fn;
 
 	if (panic_nmi(r))
@@ -104,10 +112,12 @@ void kernel_nmi(struct regs *r)
 			fn(r);
 	}
 	hook_leave();
+	lock_ends("an NMI", mark);
 }
 
 bool kernel_debug_trap(struct regs *r, u64 dr6)
 {
+	u64 mark = lock_mark();
 	trap_hook_t fn;
 	bool handled;
 
@@ -117,16 +127,22 @@ bool kernel_debug_trap(struct regs *r, u64 dr6)
 	if (unlikely(!cpu_online(smp_processor_id())) && arch_debug_disturbed())
 		mm_cpu_flush(); /* it goes, and is to keep nothing of what the hook has left */
 	hook_leave();
+	lock_ends("a breakpoint's handler", mark);
 	return handled;
 }
 
 void kernel_ipi(enum ipi what, struct regs *r)
 {
+	u64 mark = lock_mark();
+
 	(void)r;
+	lock_serve(&lock_interrupts);
 	if (what == IPI_IRQ_WORK)
 		irq_work_serve();
 	else if (what == IPI_CALL)
 		smp_call_serve();
 	else
 		sched_ipi();
+	lock_done(&lock_interrupts);
+	lock_ends("an interrupt of another CPU", mark);
 }

@@ -11,6 +11,7 @@
 #include "kernel/bootmark.h"
 #include "kernel/cmdline.h"
 #include "kernel/crash.h"
+#include "kernel/finding.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/sched.h"
@@ -71,7 +72,9 @@ static int do_job(void)
 		status = run_benches(bench) ? EXIT_FAIL : EXIT_PASS;
 	else
 		status = workload_run();
-	return shell ? shell_run(status) : status;
+	if (shell)
+		status = shell_run(status);
+	return findings_unexpected() ? EXIT_FAIL : status;
 }
 
 void kernel_main(void)

@@ -18,6 +18,7 @@
  */
 #include <anyctx/config.h>
 #include <anyctx/irq_work.h>
+#include <anyctx/lockdep.h>
 #include <anyctx/wait.h>
 #include <arch/irq.h>
 #include "kernel/context.h"
@@ -104,6 +105,7 @@ void irq_work_serve(void)
 
 void irq_work_sync(struct irq_work *w)
 {
+	lock_wait_service(&lock_interrupts);
 	BUG_ON(!in_thread() || arch_irqs_disabled());
 	if (CONFIG_RT) /* a thread may run it that has a lower priority */
 		wait_event(ended, !__atomic_load_n(&w->state, __ATOMIC_ACQUIRE));

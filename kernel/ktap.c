@@ -10,7 +10,9 @@
  * record, one store publishes it. They are printed at the end of the case, by
  * CPU 0, which alone runs cases.
  */
+#include <anyctx/lockdep.h>
 #include <arch/time.h>
+#include "kernel/finding.h"
 #include "kernel/hooks.h"
 #include "kernel/nmi_source.h"
 #include "kernel/panic.h"
@@ -36,7 +38,7 @@ struct failure {
 static struct failure failures[MAX_FAILURES];
 static u32 nr_failures;
 static const char *skip_why;
-static u64 reports_expected;
+static u64 reports_expected, findings_expected;
 
 static const struct test_case *cases[MAX_CASES];
 static unsigned int nr_cases;
@@ -87,6 +89,13 @@ void test_frees_at_once(void)
 {
 	if (CONFIG_KASAN)
 		kasan_quarantine_set(false);
+}
+
+void test_expect_findings(u64 n)
+{
+	findings_expected = n;
+	if (CONFIG_FINDING)
+		finding_quiet(true);
 }
 
 /* ---- which cases ---- */
@@ -155,7 +164,7 @@ static unsigned int suite_end(unsigned int first)
 
 struct before {
 	struct mm_stats stats;
-	u64 reports;
+	u64 reports, findings;
 };
 
 static void look(struct before *b)
@@ -163,6 +172,14 @@ static void look(struct before *b)
 	mm_quiesce();
 	mm_get_stats(&b->stats);
 	b->reports = mm_reports();
+	b->findings = findings();
+}
+
+static void check_findings(u64 n)
+{
+	if (CONFIG_FINDING && n != findings_expected)
+		test_fail("conservation", 0, "%lu findings of the checker, expected %lu; the last: %s", n,
+			  findings_expected, finding_text());
 }
 
 static void check_conservation(const struct before *b)
@@ -183,6 +200,7 @@ static void check_conservation(const struct before *b)
 	if (now.reports - b->reports != reports_expected)
 		test_fail("conservation", 0, "%lu reports of bad use, expected %lu; the last: %s",
 			  now.reports - b->reports, reports_expected, mm_last_report());
+	check_findings(now.findings - b->findings);
 }
 
 static void case_begin(struct before *b)
@@ -191,7 +209,7 @@ static void case_begin(struct before *b)
 		failures[i].ready = 0;
 	nr_failures = 0;
 	skip_why = NULL;
-	reports_expected = 0;
+	reports_expected = findings_expected = 0;
 	look(b);
 }
 
@@ -218,6 +236,8 @@ static void case_end(const struct before *b)
 	mm_reports_quiet(false);
 	if (CONFIG_KASAN)
 		kasan_quarantine_set(true);
+	if (CONFIG_FINDING)
+		finding_quiet(false);
 }
 
 static void print_failures(void)
@@ -234,14 +254,15 @@ static void print_failures(void)
 /* Returns true unless it failed. */
 static bool run_case(const struct test_case *c, unsigned int number)
 {
+	u64 mark = lock_mark(), start;
 	struct before b;
-	u64 start;
 
 	printk("  # %s: %s\n", c->name, c->proves);
 	case_begin(&b);
 	start = arch_ns();
 	c->run();
 	start = arch_ns() - start;
+	lock_ends("the case", mark);
 	case_end(&b);
 	print_failures();
 	printk("  # %lu ms\n", start / 1000000);

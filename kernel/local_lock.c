@@ -8,6 +8,7 @@
  * finished, and given back the lock, when we go on. `held` is set by one store.
  */
 #include <anyctx/local_lock.h>
+#include <anyctx/lockdep.h>
 #include <arch/cpu.h>
 #include "kernel/panic.h"
 
@@ -28,10 +29,19 @@ static bool take(u32 *held)
 	return true;
 }
 
+static void take_free(u32 *held)
+{
+	lock_wait_local(held);
+	BUG_ON(!take(held));
+	lock_taken_local(held);
+}
+
 static void give(u32 *held)
 {
 	u32 *p = mine(held);
 
+	if (!lock_release(held))
+		return;
 	BUG_ON(!READ_ONCE(*p));
 	barrier();
 	WRITE_ONCE(*p, 0);
@@ -41,7 +51,7 @@ u64 local_lock_irqsave(local_lock_t *l)
 {
 	u64 flags = arch_irq_save();
 
-	BUG_ON(!take(&l->held));
+	take_free(&l->held);
 	return flags;
 }
 
@@ -55,15 +65,17 @@ u64 local_trylock_lock_irqsave(local_trylock_t *l)
 {
 	u64 flags = arch_irq_save();
 
-	BUG_ON(!take(&l->held));
+	take_free(&l->held);
 	return flags;
 }
 
 bool local_trylock_irqsave(local_trylock_t *l, u64 *flags)
 {
 	*flags = arch_irq_save();
-	if (take(&l->held))
+	if (take(&l->held)) {
+		lock_taken_local(&l->held);
 		return true;
+	}
 	arch_irq_restore(*flags);
 	return false;
 }

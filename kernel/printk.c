@@ -19,6 +19,7 @@
  */
 #include "kernel/printk.h"
 #include <anyctx/irq_work.h>
+#include <anyctx/lockdep.h>
 #include <anyctx/preempt.h>
 #include <arch/console.h>
 #include <arch/cpu.h>
@@ -41,6 +42,7 @@ struct slot {
 static struct slot ring[SLOTS];
 static u64 head, tail;
 static u32 writer;  /* 0, or CPU + 1 of the drainer */
+static const struct lock_site writer_site = LOCK_SITE_INIT;
 static bool in_line; /* the drainer is in the middle of a record */
 static u64 dropped, dropped_told;
 static u32 panic_writer; /* CPU + 1: only this CPU prints, and directly */
@@ -117,8 +119,11 @@ static bool take_writer(void)
 {
 	u32 free = 0;
 
-	return __atomic_compare_exchange_n(&writer, &free, smp_processor_id() + 1, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	if (!__atomic_compare_exchange_n(&writer, &free, smp_processor_id() + 1, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_RELAXED))
+		return false;
+	lock_taken(&writer, &writer_site, LOCK_TRIED);
+	return true;
 }
 
 /* Another context has published or dropped since the writer looked, and found `writer` taken. */
@@ -138,6 +143,7 @@ static void drain(void)
 			return;
 		more = write_out() || ++rounds == ROUNDS;
 		tell_dropped(output);
+		lock_release(&writer);
 		/* A full barrier between this store and the look at slot and count. */
 		__atomic_store_n(&writer, 0, __ATOMIC_SEQ_CST);
 	} while (!more && look_again());

@@ -152,6 +152,7 @@ static void switch_to(struct rq *q, struct task *prev, struct task *next)
 	q->switches++;
 	next->slice = SCHED_SLICE;
 	this_cpu_write64(task_now, next);
+	lock_switch(prev->locks, next->locks);
 	arch_switch(&prev->rsp, next->rsp);
 	sched_switched();
 }

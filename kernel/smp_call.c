@@ -15,6 +15,7 @@
  * and their calls are not made.
  */
 #include <anyctx/llist.h>
+#include <anyctx/lockdep.h>
 #include <anyctx/preempt.h>
 #include <arch/irq.h>
 #include <arch/machine.h>
@@ -104,6 +105,7 @@ static void call_here(smp_call_func_t func, void *info)
 /* With interrupts off two CPUs that call each other would wait for ever. */
 static void check_may_wait(void)
 {
+	lock_wait_service(&lock_interrupts);
 	BUG_ON(!in_thread() || arch_irqs_disabled());
 }
 

@@ -12,9 +12,10 @@
 #include <arch/cpu.h>
 #include "kernel/panic.h"
 
-void spin_lock_init(spinlock_t *l)
+void spin_lock_init_at(spinlock_t *l, struct lock_site site)
 {
 	__atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
+	l->site = site;
 }
 
 bool spin_is_locked(const spinlock_t *l)
@@ -23,7 +24,7 @@ bool spin_is_locked(const spinlock_t *l)
 }
 
 /* The holder keeps its CPU: else those who wait for it might keep it from running. */
-bool spin_trylock(spinlock_t *l)
+static __always_inline bool take(spinlock_t *l)
 {
 	u32 free = 0;
 
@@ -33,6 +34,14 @@ bool spin_trylock(spinlock_t *l)
 		return true;
 	preempt_enable();
 	return false;
+}
+
+bool spin_trylock(spinlock_t *l)
+{
+	if (!take(l))
+		return false;
+	lock_taken(l, &l->site, LOCK_TRIED);
+	return true;
 }
 
 /* Only this CPU writes its own number there, so this reading cannot be stale. */
@@ -57,21 +66,36 @@ static void wait_until_free(const spinlock_t *l)
 
 void spin_lock(spinlock_t *l)
 {
-	while (!spin_trylock(l))
+	lock_wait(l, &l->site);
+	while (!take(l))
 		wait_until_free(l);
+	lock_taken(l, &l->site, LOCK_WAITED);
 }
 
-static void give(spinlock_t *l)
+/* False: it was not held, and nothing has been done. */
+static __always_inline bool give(spinlock_t *l)
 {
+	if (!lock_release(l))
+		return false;
 	if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_RELAXED) != smp_processor_id() + 1))
 		panic("spin_unlock(%p) on CPU %u: owner is %u", (void *)l, smp_processor_id(), l->owner);
 	__atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
+	return true;
 }
 
 void spin_unlock(spinlock_t *l)
 {
-	give(l);
-	preempt_enable();
+	if (give(l))
+		preempt_enable();
+}
+
+static __always_inline bool take_irqsave(spinlock_t *l, u64 *flags)
+{
+	*flags = arch_irq_save();
+	if (take(l))
+		return true;
+	arch_irq_restore(*flags);
+	return false;
 }
 
 /* Waits with interrupts as they were: the holder may be waiting for our IPI. */
@@ -79,23 +103,26 @@ u64 spin_lock_irqsave(spinlock_t *l)
 {
 	u64 flags;
 
-	while (!spin_trylock_irqsave(l, &flags))
+	lock_wait(l, &l->site);
+	while (!take_irqsave(l, &flags))
 		wait_until_free(l);
+	lock_taken(l, &l->site, LOCK_WAITED);
 	return flags;
 }
 
 void spin_unlock_irqrestore(spinlock_t *l, u64 flags)
 {
-	give(l);
+	bool given = give(l);
+
 	arch_irq_restore(flags);
-	preempt_enable();
+	if (given)
+		preempt_enable();
 }
 
 bool spin_trylock_irqsave(spinlock_t *l, u64 *flags)
 {
-	*flags = arch_irq_save();
-	if (spin_trylock(l))
-		return true;
-	arch_irq_restore(*flags);
-	return false;
+	if (!take_irqsave(l, flags))
+		return false;
+	lock_taken(l, &l->site, LOCK_TRIED);
+	return true;
 }

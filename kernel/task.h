@@ -11,6 +11,7 @@
 
 #include <anyctx/kthread.h>
 #include <anyctx/llist.h>
+#include <anyctx/lockdep.h>
 #include <anyctx/rtmutex.h>
 
 enum task_state {
@@ -47,6 +48,7 @@ struct task {
 	void *arg;
 	int result;
 	u64 stack_top;
+	u8 locks[LOCKDEP_THREAD_BYTES] __aligned(8); /* for the checker of locks, if this build has it */
 	char name[KTHREAD_NAME];
 };
 #define TASK_GONE ((struct task *)1)

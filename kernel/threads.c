@@ -8,6 +8,7 @@
  * any thread does (kthread.h): a wake-up after the store is either seen as state or
  * ends the sleep. Meanwhile other threads run. One giver at a time, in thread context.
  */
+#include <anyctx/lockdep.h>
 #include <anyctx/smp.h>
 #include <arch/irq.h>
 #include "kernel/hooks.h"
@@ -23,6 +24,16 @@ struct cpu_thread {
 };
 static DEFINE_PER_CPU(struct cpu_thread, cpu_thread);
 
+static void run(void (*fn)(void *), void *arg)
+{
+	u64 mark = lock_mark();
+
+	lock_serve_thread(fn);
+	fn(arg);
+	lock_done(fn);
+	lock_ends("a thread's function", mark);
+}
+
 void kernel_secondary(unsigned int cpu)
 {
 	struct cpu_thread *t = per_cpu_ptr(cpu_thread, cpu);
@@ -31,7 +42,7 @@ void kernel_secondary(unsigned int cpu)
 		arch_irq_disable();
 		if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == QUEUED) {
 			arch_irq_enable();
-			t->fn(t->arg);
+			run(t->fn, t->arg);
 			__atomic_store_n(&t->state, IDLE, __ATOMIC_RELEASE);
 		} else {
 			cpu_idle();
@@ -46,6 +57,7 @@ bool cpu_thread_idle(unsigned int cpu)
 
 void cpu_thread_wait(unsigned int cpu)
 {
+	lock_wait_thread(per_cpu_ptr(cpu_thread, cpu)->fn);
 	while (!cpu_thread_idle(cpu))
 		cpu_relax();
 }

@@ -189,7 +189,7 @@ static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 	return obj;
 }
 
-static void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
+static __always_inline void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 {
 	void *obj = alloc_try(s, gfp, nid);
 
@@ -215,8 +215,11 @@ void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid)
 
 	if (fail_slab(s))
 		return NULL;
+	reclaim_announce(gfp);
 	mm_begin();
+	lock_section(s->name);
 	obj = alloc_slow(s, gfp, nid);
+	lock_done(s->name);
 	mm_end();
 	return obj;
 }
@@ -241,7 +244,7 @@ static bool free_keeping(struct kmem_cache *s, void *obj)
 	return kept;
 }
 
-static void free_slow(struct kmem_cache *s, void *obj)
+static __always_inline void free_slow(struct kmem_cache *s, void *obj)
 {
 	enum context ctx = current_context();
 
@@ -257,7 +260,9 @@ static void free_slow(struct kmem_cache *s, void *obj)
 void cache_free_slow(struct kmem_cache *s, void *obj)
 {
 	mm_begin();
+	lock_section(s->name);
 	free_slow(s, obj);
+	lock_done(s->name);
 	mm_end();
 }
 

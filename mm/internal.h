@@ -13,6 +13,7 @@
 
 #include <anyctx/config.h>
 #include <anyctx/gfp.h>
+#include <anyctx/lockdep.h>
 #include <anyctx/percpu.h>
 #include <anyctx/preempt.h>
 #include <anyctx/slab.h>
@@ -134,9 +135,10 @@ extern u64 managed_pages;
 #define WORD_PAGES (1UL << WORD_SHIFT)
 #define LINE_WORDS (LINE_PAGES / WORD_PAGES)
 
+/* Of any number: what is no frame's is not to be looked at, but may be asked for. */
 static __always_inline struct page *pfn_page(u64 pfn)
 {
-	return &vmemmap[pfn];
+	return (struct page *)((u64)vmemmap + pfn * sizeof(struct page));
 }
 
 static __always_inline u64 page_pfn(const struct page *page)
@@ -642,6 +644,14 @@ void tight_check(void);
 bool reclaim(void);
 /* The same on all CPUs, waiting for them, if gfp and context allow it. */
 bool reclaim_wait(gfp_t gfp);
+/* Do they? */
+bool reclaim_may_wait(gfp_t gfp);
+/* The start of a call that may do that, if it comes to it: for the checker of locks. */
+static __always_inline void reclaim_announce(gfp_t gfp)
+{
+	if (CONFIG_LOCKDEP && reclaim_may_wait(gfp))
+		lock_wait_service(&lock_interrupts);
+}
 /* All that this CPU caches goes back; objects and pages. Any context. */
 u64 flush_cpu(void);
 /* All empty slabs of all caches. */

@@ -178,9 +178,14 @@ static void flush_here(void *unused)
 	flush_cpu();
 }
 
+bool reclaim_may_wait(gfp_t gfp)
+{
+	return gfp & __GFP_RECLAIM && in_thread() && !arch_irqs_disabled();
+}
+
 bool reclaim_wait(gfp_t gfp)
 {
-	if (!(gfp & __GFP_RECLAIM) || !in_thread() || arch_irqs_disabled())
+	if (!reclaim_may_wait(gfp))
 		return false;
 	on_each_cpu(flush_here, NULL, true);
 	trim_all();

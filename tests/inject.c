@@ -9,6 +9,7 @@
 #include <arch/irq.h>
 #include "kernel/cmdline.h"
 #include "kernel/hooks.h"
+#include "kernel/kcsan.h"
 #include "mm/kasan/kasan.h"
 #include "mm/mm.h"
 #include "tests/step.h"
@@ -43,9 +44,12 @@ static struct {
 	bool deep; /* nested is stepped through */
 } now;
 
-/* Is this step a new place in fn? A repeated string instruction is one. */
+/* Is this step a new place in fn? A repeated string instruction is one; what the build's
+ * race detector adds, and all others call as well, is none. */
 static bool is_place(const struct regs *r)
 {
+	if (kcsan_in_text(r->rip))
+		return false;
 	if (!now.rsp && r->rip == (u64)now.x->fn)
 		now.rsp = r->rsp;
 	else if (r->rsp > now.rsp)

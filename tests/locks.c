@@ -10,6 +10,7 @@
 #include "tests/test.h"
 
 static spinlock_t lock = SPINLOCK_INIT;
+static spinlock_t irq_lock = SPINLOCK_INIT; /* interrupts take it */
 static u64 shared, points, held_points, wrong;
 
 /* ---- trylock against the interrupted holder, at every instruction ---- */
@@ -108,11 +109,11 @@ static DEFINE_PER_CPU(u64, tick_adds);
 
 static void add_in_tick(struct regs *r)
 {
-	u64 flags = spin_lock_irqsave(&lock);
+	u64 flags = spin_lock_irqsave(&irq_lock);
 
 	(void)r;
 	WRITE_ONCE(shared, READ_ONCE(shared) + 1);
-	spin_unlock_irqrestore(&lock, flags);
+	spin_unlock_irqrestore(&irq_lock, flags);
 	this_cpu_add64(tick_adds, 1);
 }
 
@@ -121,10 +122,10 @@ static void add_irqsave(void *arg)
 	u64 end = arch_ns() + 200000000;
 
 	while (arch_ns() < end) {
-		u64 flags = spin_lock_irqsave(&lock);
+		u64 flags = spin_lock_irqsave(&irq_lock);
 
 		WRITE_ONCE(shared, READ_ONCE(shared) + 1);
-		spin_unlock_irqrestore(&lock, flags);
+		spin_unlock_irqrestore(&irq_lock, flags);
 		__atomic_fetch_add((u64 *)arg, 1, __ATOMIC_RELAXED);
 	}
 }

@@ -66,6 +66,10 @@ void test_expect_reports(u64 n);
  * called before anything is freed; holds to the end of the case. */
 void test_frees_at_once(void);
 
+/* The case provokes exactly n findings of this build's checker (kernel/finding.h); they
+ * are not printed. As with reports, without it a case that causes one has failed. */
+void test_expect_findings(u64 n);
+
 /* Runs all cases whose "suite.name" matches the pattern (comma-separated, `*`
  * at the end; what matches a word after `-` is left out); prints KTAP; returns how
  * many failed. */

@@ -19,6 +19,14 @@
 #define CONFIG_LOCKDEP 0 /* the order of locks and the contexts they are taken in are checked: kernel/lockdep/ */
 #endif
 
+#ifndef CONFIG_UBSAN
+#define CONFIG_UBSAN 0 /* undefined behaviour is told by the compiler's calls: kernel/ubsan/ */
+#endif
+
+#ifndef CONFIG_KCSAN
+#define CONFIG_KCSAN 0 /* data races are looked for by the compiler's calls: kernel/kcsan/ */
+#endif
+
 #ifndef CONFIG_HARDENED
 #define CONFIG_HARDENED 0 /* free objects' links encoded, in an order by chance; memory zeroed: mm/harden.h */
 #endif

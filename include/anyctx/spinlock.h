@@ -13,16 +13,19 @@
 #ifndef ANYCTX_SPINLOCK_H
 #define ANYCTX_SPINLOCK_H
 
-#include <anyctx/types.h>
+#include <anyctx/lockdep.h>
 
 typedef struct {
 	u32 owner; /* 0: free; else CPU number + 1 */
+	struct lock_site site; /* nothing, but in a build that watches locks */
 } spinlock_t;
 
-#define SPINLOCK_INIT { 0 }
+#define SPINLOCK_INIT { 0, LOCK_SITE_INIT }
 
-/* Free; before its first use. */
-void spin_lock_init(spinlock_t *l);
+/* Free; before its first use. To the checker of locks all that are initialized at one
+ * place of the source are of one class. */
+void spin_lock_init_at(spinlock_t *l, struct lock_site site);
+#define spin_lock_init(l) spin_lock_init_at(l, (struct lock_site)LOCK_SITE_INIT)
 /* Returns when it is taken. */
 void spin_lock(spinlock_t *l);
 void spin_unlock(spinlock_t *l);

@@ -1,0 +1,3 @@
+# lockdep.mk - locks, and what is waited for, are watched: docs/design-lockdep.md.
+CONFIG_CFLAGS += -DCONFIG_LOCKDEP=1
+CONFIG_DIRS := kernel/finding kernel/lockdep tests/finding tests/lockdep
