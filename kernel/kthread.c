@@ -98,6 +98,7 @@ struct task *kthread_create(int (*fn)(void *arg), void *arg, const char *name)
 	t->long_work = 0;
 	t->dying = t->sleeping = false;
 	t->joiner = NULL;
+	t->group = NULL;
 	t->rsp = arch_new_stack(t->stack_top, run_thread);
 	t->parked = true;
 	WRITE_ONCE(t->cpu, least_busy());

@@ -151,6 +151,7 @@ static void switch_to(struct rq *q, struct task *prev, struct task *next)
 	q->curr = next;
 	q->switches++;
 	next->slice = SCHED_SLICE;
+	prev->group = memcg_switch(next->group);
 	this_cpu_write64(task_now, next);
 	lock_switch(prev->locks, next->locks);
 	arch_switch(&prev->rsp, next->rsp);

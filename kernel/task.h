@@ -44,6 +44,7 @@ struct task {
 	struct task *next_sleeper;
 	u64 wake_at;           /* its CPU: tick */
 	struct task *joiner;   /* NULL, who waits for the end, or TASK_GONE; by exchange */
+	struct mem_cgroup *group; /* its CPU: that pays, while it does not run */
 	int (*fn)(void *);
 	void *arg;
 	int result;

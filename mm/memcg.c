@@ -158,14 +158,32 @@ static struct mem_cgroup **active_slot(void)
 
 struct mem_cgroup *active_memcg(void)
 {
-	return READ_ONCE(*active_slot());
+	struct mem_cgroup *g;
+
+	preempt_disable(); /* another thread's is in the slot else */
+	g = READ_ONCE(*active_slot());
+	preempt_enable();
+	return g;
 }
 
 struct mem_cgroup *set_active_memcg(struct mem_cgroup *g)
 {
-	struct mem_cgroup **slot = active_slot(), *was = READ_ONCE(*slot);
+	bool good = !g || !bad_group("set_active_memcg", g);
+	struct mem_cgroup **slot, *was;
 
-	if (!g || !bad_group("set_active_memcg", g))
+	preempt_disable();
+	slot = active_slot();
+	was = READ_ONCE(*slot);
+	if (good)
 		WRITE_ONCE(*slot, g);
+	preempt_enable();
+	return was;
+}
+
+struct mem_cgroup *memcg_switch(struct mem_cgroup *next)
+{
+	struct mem_cgroup **slot = &this_cpu_ptr(memcg_cpu)->active[CTX_THREAD], *was = READ_ONCE(*slot);
+
+	WRITE_ONCE(*slot, next);
 	return was;
 }

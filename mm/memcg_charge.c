@@ -231,8 +231,9 @@ static u64 next_seq(void)
 	return seq + 1;
 }
 
-/* All five steps; the op as it was decided. */
-static u64 run(unsigned int kind, const struct mem_cgroup *g, u64 units, unsigned int stock_cpu)
+/* All five steps; the op as it was decided. The word is this CPU's, and nested calls put
+ * back what they found: so the thread stays. */
+static u64 run_here(unsigned int kind, const struct mem_cgroup *g, u64 units, unsigned int stock_cpu)
 {
 	unsigned int cpu = smp_processor_id();
 	u64 *mine = op_word(cpu), was = load(mine), op, done;
@@ -247,6 +248,16 @@ static u64 run(unsigned int kind, const struct mem_cgroup *g, u64 units, unsigne
 	finish(cpu, op);
 	done = load(mine);
 	__atomic_store_n(mine, was, __ATOMIC_RELEASE);
+	return done;
+}
+
+static u64 run(unsigned int kind, const struct mem_cgroup *g, u64 units, unsigned int stock_cpu)
+{
+	u64 done;
+
+	preempt_disable();
+	done = run_here(kind, g, units, stock_cpu);
+	preempt_enable();
 	return done;
 }
 

@@ -165,10 +165,13 @@ static bool stock_fill(struct mem_cgroup *g)
 
 static void count_refused(struct mem_cgroup *by)
 {
-	u64 *here = &this_cpu_ptr(memcg_cpu)->refused[current_context()];
+	u64 *here;
 
 	__atomic_fetch_add(&by->failcnt, 1, __ATOMIC_RELAXED);
+	preempt_disable();
+	here = &this_cpu_ptr(memcg_cpu)->refused[current_context()];
 	WRITE_ONCE(*here, *here + 1);
+	preempt_enable();
 }
 
 u64 mm_refused_here(void)

@@ -51,6 +51,10 @@ struct mm_stats {
 void mm_get_stats(struct mm_stats *st);
 /* Those of spurious_failures that this CPU has counted. Any context. */
 u64 mm_spurious_here(void);
+/* Another thread will run on this CPU: its active group; returns that of the one before.
+ * Interrupts off, in a thread. */
+struct mem_cgroup;
+struct mem_cgroup *memcg_switch(struct mem_cgroup *next);
 /* Is this CPU's thread in no change that it must end on this CPU? Any context. */
 bool mm_may_preempt(void);
 /* Allocations that limits of groups have refused on this CPU, in this kind of context. */

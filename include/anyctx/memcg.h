@@ -55,8 +55,8 @@ u64 mem_cgroup_failcnt(const struct mem_cgroup *g);
 const char *mem_cgroup_name(const struct mem_cgroup *g);
 
 /*
- * The group that pays on this CPU, in this kind of context (thread, interrupt, NMI,
- * debug), from now on; NULL: nobody. Returns the one before, which is to be set again by
+ * The group that pays for this thread, wherever it runs, or on this CPU in this kind of
+ * context (interrupt, NMI, debug), from now on; NULL: nobody. Returns the one before, which is to be set again by
  * who has interrupted others of its kind. So an interrupt is not paid for by whom it
  * interrupted. The caller holds a reference as long as the group is active.
  */
