@@ -139,7 +139,7 @@ void expect_bad_looks(const void *p, const char *word)
 	expect_bad_pointer("krealloc", call_krealloc, CALL_CONTEXTS, p, word);
 }
 
-void take_back(const struct kmem_cache *s, void *obj)
+void in_use_again(const struct kmem_cache *s, void *obj)
 {
 	sanitize_alloc(obj, kmem_cache_size(s), true);
 }

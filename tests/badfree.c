@@ -245,7 +245,7 @@ TEST(badfree, mark_written, "an object whose user wrote the mark of a free one i
 static void twice_after_write_seen(void *p, void *a, void *b)
 {
 	EXPECT(a != p && b != p && a != b);
-	take_back(cache_of(p), p);
+	in_use_again(cache_of(p), p);
 	kfree(p);
 }
 

@@ -105,7 +105,7 @@ static void repair(void)
 		if (depth_of(objs[i]) >= 0)
 			continue;
 		lost++;
-		take_back(cache, objs[i]);
+		in_use_again(cache, objs[i]);
 		kmem_cache_free(cache, objs[i]);
 	}
 	kmem_cache_free(cache, objs[0]);

@@ -78,7 +78,7 @@ TEST(badfree, written_in_magazine,
 	mark_set(object, cache->offset, 0);
 	expect_reports_here(flush, NULL, 1, "was written to");
 	EXPECT_EQ(mm_check(), 0);
-	take_back(cache, object);
+	in_use_again(cache, object);
 	kmem_cache_free(cache, object); /* as it says that it is in use */
 	EXPECT_EQ(kmem_cache_destroy(cache), 0);
 }

@@ -40,7 +40,7 @@ static bool begin(size_t size, bool ctor)
 static void end(void *lost)
 {
 	mark_set(lost, cache->offset, free_mark);
-	take_back(cache, lost);
+	in_use_again(cache, lost);
 	kmem_cache_free(cache, lost);
 	kmem_cache_free(cache, objs[0]);
 	EXPECT_EQ(kmem_cache_destroy(cache), 0);
