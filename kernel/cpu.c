@@ -20,6 +20,7 @@
 #include "kernel/hooks.h"
 #include "kernel/nmi_source.h"
 #include "kernel/panic.h"
+#include "kernel/rcu.h"
 #include "kernel/sched.h"
 #include "kernel/smp.h"
 #include "kernel/tick.h"
@@ -93,6 +94,7 @@ static void go_offline(void)
 	was = context_enter(CTX_IRQ, CTX_DEPTH_IRQ);
 	smp_call_serve();
 	irq_work_serve();
+	rcu_note_quiet();
 	context_leave(was, CTX_DEPTH_IRQ);
 	arch_timer_set(0);
 	nmi_source_here(false);
@@ -103,6 +105,7 @@ static void go_offline(void)
 static void go_online(void)
 {
 	__atomic_fetch_or(&cpu_online_mask, my_bit(), __ATOMIC_SEQ_CST);
+	rcu_note_quiet();
 	arch_timer_set(tick_hz());
 	nmi_source_here(true);
 	arch_send_ipi(smp_processor_id(), IPI_IRQ_WORK);
@@ -116,9 +119,11 @@ static void leave(void *unused)
 	u64 *state = this_cpu_ptr(park_state);
 
 	(void)unused;
+	rcu_leave();
 	mm_cpu_flush();
 	arch_irq_disable();
 	go_offline();
+	rcu_leave();
 	mm_cpu_flush();
 	__atomic_store_n(state, PARKED, __ATOMIC_RELEASE);
 	while (__atomic_load_n(state, __ATOMIC_ACQUIRE) == PARKED)

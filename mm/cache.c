@@ -13,10 +13,13 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "lib/string.h"
+#include "mm/cache.h"
 #include "mm/fast.h"
 #include "mm/mm.h"
 #include "mm/slab_debug.h"
+#include "mm/typesafe.h"
 #include <anyctx/cpu.h>
+#include <anyctx/rcupdate.h>
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
 
@@ -109,6 +112,8 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->size = (u32)size;
 	s->align = pick_align(size, align, flags);
 	s->flags = flags;
+	if (flags & SLAB_TYPESAFE_BY_RCU && !ctor)
+		ctor = typesafe_keep;
 	s->ctor = ctor;
 	/* A constructed object keeps its state while free: its mark lies behind it. */
 	s->offset = ctor ? round_up(s->size, 8) : 0;
@@ -211,16 +216,6 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align
 	return s;
 }
 
-static bool bad_cache_pointer(const char *call, const struct kmem_cache *s)
-{
-	u64 off = (u64)s - (u64)caches;
-
-	if (likely(off < sizeof(caches) && off % sizeof(*s) == 0 && __atomic_load_n(&s->live, __ATOMIC_ACQUIRE)))
-		return false;
-	mm_report(call, s, "not a cache");
-	return true;
-}
-
 static u64 slabs_of(const struct kmem_cache *s)
 {
 	u64 n = 0;
@@ -243,6 +238,8 @@ static u64 shrink(struct kmem_cache *s)
 	cpus_read_lock();
 	on_each_cpu(flush_one_cache, s, true);
 	cpus_read_unlock();
+	if (s->flags & SLAB_TYPESAFE_BY_RCU)
+		synchronize_rcu(); /* else the slabs that have become empty may not go */
 	defer_settle(); /* a trim has slabs in its hands, which we would not find */
 	for (int nid = 0; nid < (int)num_nodes(); nid++)
 		pages += partial_trim(s, nid);
@@ -289,6 +286,7 @@ int kmem_cache_destroy(struct kmem_cache *s)
 		mm_report("kmem_cache_destroy", s, "%s is kmalloc's", s->name);
 		return -EINVAL;
 	}
+	rcu_barrier(); /* objects that wait for a grace period */
 	do { /* a trim of another CPU may have one in its hands */
 		shrink(s);
 		left = slabs_of(s);
@@ -298,6 +296,7 @@ int kmem_cache_destroy(struct kmem_cache *s)
 		return 0;
 	}
 	mm_report("kmem_cache_destroy", s, "cache %s still has objects in use, in %lu slabs", s->name, left);
+	cache_report_in_use(s);
 	return -EBUSY;
 }
 
@@ -355,7 +354,7 @@ void *kmem_cache_alloc_nolock(struct kmem_cache *s, gfp_t gfp, int node)
 	return alloc_from("kmem_cache_alloc_nolock", s, gfp & ~__GFP_RECLAIM, node);
 }
 
-static __noinline void free_wrong(const char *call, struct kmem_cache *s, void *obj)
+__noinline void cache_free_wrong(const char *call, struct kmem_cache *s, void *obj)
 {
 	u64 pfn = addr_pfn(obj);
 
@@ -374,7 +373,7 @@ static __always_inline void free_to(const char *call, struct kmem_cache *s, void
 	if (unlikely(bad_cache_pointer(call, s) || !obj))
 		return;
 	if (unlikely(pfn >= max_pfn || READ_ONCE(*frame_cache(pfn)) != CPU_OFF(s->id)))
-		free_wrong(call, s, obj);
+		cache_free_wrong(call, s, obj);
 	else if (!fast_free(obj))
 		free_uncommon(obj, call);
 }

@@ -3,9 +3,12 @@
  */
 #include "kernel/context.h"
 #include "kernel/panic.h"
+#include "kernel/rcu.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
+#include "mm/typesafe.h"
 #include <anyctx/cpu.h>
+#include <anyctx/rcupdate.h>
 #include <anyctx/smp.h>
 
 void mm_init(void)
@@ -15,6 +18,7 @@ void mm_init(void)
 	reclaim_init();
 	defer_init();
 	kmalloc_init();
+	rcu_init(); /* frees that wait for readers are what the end of memory asks for */
 }
 
 static void flush_here(void *unused)
@@ -26,9 +30,11 @@ static void flush_here(void *unused)
 void mm_quiesce(void)
 {
 	BUG_ON(!in_thread());
+	rcu_barrier();
 	cpus_read_lock();
 	on_each_cpu(flush_here, NULL, true); /* deferred frees too */
 	cpus_read_unlock();
+	typesafe_settle();
 	defer_settle(); /* the flush may have asked for a trim, on any CPU */
 	trim_all();
 	tight_check();

@@ -111,7 +111,7 @@ struct page {
 			u16 unused2;
 			u8 type;      /* enum page_type */
 			u8 order;     /* of the block or slab */
-			u32 refcount; /* block: references; 0 is frozen */
+			u32 refcount; /* block: references; 0 is frozen. Slab: typesafe.c's */
 		};
 		u64 kind; /* the same in one word; block_kind() for a block */
 	};
@@ -558,6 +558,8 @@ u64 magazine_push_many(const struct kmem_cache *s, void *const *in, u64 n);
 u64 magazine_push_new(const struct kmem_cache *s, void *first, u64 n);
 /* Up to max objects back into their slabs; how many. */
 u64 magazine_flush(struct kmem_cache *s, u64 max);
+/* n <= MAG_BATCH free objects, of any of its slabs, each back into its own; objs is spoilt. */
+void slabs_put(struct kmem_cache *s, void **objs, unsigned int n);
 /* How many more it could take. */
 u64 magazine_room(const struct kmem_cache *s);
 /* Flush and close, so that nothing is kept; open again. */
@@ -648,6 +650,9 @@ u64 trim_all(void);
 
 /* "bad free: kfree(ptr) on CPU n in context: what"; counts it; policy. */
 void mm_report(const char *call, const void *p, const char *fmt, ...) __printf(3, 4);
+/* Is what belongs to the newest report to be printed? Then each line by this call. */
+bool mm_report_printed(void);
+void mm_report_more(const char *fmt, ...) __printf(1, 2);
 /* Will the next one be printed? Then others may add to it. */
 bool mm_report_wanted(void);
 

@@ -130,6 +130,12 @@ static unsigned int put_one_slab(struct kmem_cache *s, void **batch, unsigned in
 	return rest;
 }
 
+void slabs_put(struct kmem_cache *s, void **objs, unsigned int n)
+{
+	while (n)
+		n = put_one_slab(s, objs, n);
+}
+
 /* While memory is tight one at a time, so that never more is in this call's hands. */
 u64 magazine_flush(struct kmem_cache *s, u64 max)
 {
@@ -143,8 +149,7 @@ u64 magazine_flush(struct kmem_cache *s, u64 max)
 		if (!n)
 			break;
 		done += n;
-		while (n)
-			n = put_one_slab(s, batch, n);
+		slabs_put(s, batch, n);
 		mm_point();
 	}
 	return done;

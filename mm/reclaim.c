@@ -15,9 +15,11 @@
  */
 #include "kernel/context.h"
 #include "kernel/panic.h"
+#include "kernel/rcu.h"
 #include "mm/fail.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
+#include "mm/typesafe.h"
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
 #include <arch/irq.h>
@@ -53,7 +55,7 @@ void tight_check(void)
 
 u64 flush_cpu(void)
 {
-	u64 n = page_flush_cpu() + defer_serve();
+	u64 n = rcu_flush_here() + page_flush_cpu() + defer_serve();
 
 	for (u32 i = 1; i < MAX_CACHES; i++) {
 		if (__atomic_load_n(&caches[i].live, __ATOMIC_ACQUIRE))
@@ -91,7 +93,7 @@ bool mm_cpu_holds(unsigned int cpu)
 	for (unsigned int i = 0; i < NR_PRIVATE; i++)
 		if ((u32)READ_ONCE(pc->private[i]))
 			return true;
-	if (defer_count(cpu))
+	if (defer_count(cpu) || rcu_holds(cpu))
 		return true;
 	for (u32 i = 1; i < MAX_CACHES; i++)
 		if (__atomic_load_n(&caches[i].live, __ATOMIC_ACQUIRE) && magazine_count(&caches[i], cpu))
@@ -153,11 +155,15 @@ static bool reclaim_others(void)
 
 bool reclaim(void)
 {
-	u64 got = flush_cpu();
+	u64 got;
+
+	rcu_hurry(typesafe_waits());
+	got = flush_cpu();
 
 	if (!mm_tight)
 		defer_kick_all();
 	got += reclaim_others();
+	got += rcu_flush_here(); /* the others may have been waited for */
 	return got + trim_all() > 0;
 }
 

@@ -51,6 +51,24 @@ void mm_report(const char *call, const void *p, const char *fmt, ...)
 		printk("mm: further reports are counted, not printed\n");
 }
 
+bool mm_report_printed(void)
+{
+	return !quiet && READ_ONCE(printed) <= REPORTS_PRINTED;
+}
+
+void mm_report_more(const char *fmt, ...)
+{
+	char line[LINE];
+	va_list ap;
+
+	if (!mm_report_printed())
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	printk("mm:   %s\n", line);
+}
+
 bool mm_report_wanted(void)
 {
 	return !quiet && READ_ONCE(printed) < REPORTS_PRINTED;

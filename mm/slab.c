@@ -13,6 +13,7 @@
  */
 #include "mm/memcg.h"
 #include "mm/slab_debug.h"
+#include "mm/typesafe.h"
 #include <anyctx/smp.h>
 #include <arch/fetch.h>
 
@@ -153,6 +154,8 @@ bool slab_release_if_empty(struct kmem_cache *s, struct page *head)
 
 	do {
 		if (ST_CACHE(st) != s->id || ST_FREE(st) != slab_objects(s, order))
+			return false;
+		if (unlikely(s->flags & SLAB_TYPESAFE_BY_RCU) && !typesafe_may_go(s, head))
 			return false;
 	} while (!cas_state(head, &st, make_state(st, ST_NONE, 0, 0, 0)));
 	clear_pages(head, order);
@@ -307,6 +310,8 @@ void slab_put(struct kmem_cache *s, void *const *objs, unsigned int n)
 			mm_report("free", objs[0], "double free: all objects of its slab (%s) are free", s->name);
 			return;
 		}
+		if (unlikely(s->flags & SLAB_TYPESAFE_BY_RCU) && ST_FREE(st) + n == objects)
+			typesafe_emptied(head);
 		link_set(s, objs[n - 1], ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
 	} while (!cas_state(head, &st, make_state(st, first, ST_FREE(st) + n, s->id, ST_ONLIST)));
 	list_after_put(s, head, st, ST_FREE(st) + n, objects);
@@ -322,6 +327,8 @@ static void publish_chain(struct kmem_cache *s, struct page *head, u32 first, u3
 	u64 st = load(&head->state);
 
 	do {
+		if (unlikely(s->flags & SLAB_TYPESAFE_BY_RCU))
+			typesafe_emptied(head);
 		link_set(s, slab_object(s, head, last), ST_FREE(st) ? ST_HEAD(st) : (u32)ST_NONE);
 	} while (!cas_state(head, &st, make_state(st, first, ST_FREE(st) + nr, s->id, ST_ONLIST)));
 	list_after_put(s, head, st, ST_FREE(st) + nr, n);

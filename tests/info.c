@@ -3,58 +3,10 @@
  * what there is. Their lines are caught on the way to the console.
  */
 #include <anyctx/memcg.h>
-#include "kernel/printk.h"
-#include "lib/string.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
+#include "tests/caught.h"
 #include "tests/test.h"
-
-static char text[16384];
-static size_t used;
-
-static bool keep(const char *line, size_t len)
-{
-	if (len < sizeof(text) - used) {
-		memcpy(text + used, line, len);
-		used += len;
-	}
-	return true;
-}
-
-static void catch(void (*print)(void))
-{
-	used = 0;
-	printk_set_tap(keep);
-	print();
-	printk_set_tap(NULL);
-	text[used] = 0;
-}
-
-/* Behind the next line that begins so, from p on; NULL: there is none. */
-static const char *line_with(const char *p, const char *begin)
-{
-	while (p && *p) {
-		if (!strncmp(p, begin, strlen(begin)))
-			return p + strlen(begin);
-		p = strchr(p, '\n');
-		p = p ? p + 1 : NULL;
-	}
-	return NULL;
-}
-
-/* The next number in the line; ~0: none. */
-static u64 number(const char **p)
-{
-	u64 n = 0;
-
-	while (**p && **p != '\n' && (**p < '0' || **p > '9'))
-		++*p;
-	if (!**p || **p == '\n')
-		return ~0UL;
-	for (; **p >= '0' && **p <= '9'; ++*p)
-		n = n * 10 + (u64)(**p - '0');
-	return n;
-}
 
 /* Every other page of some, so that there are blocks of all orders. */
 #define HOLES 64
@@ -62,7 +14,7 @@ static u64 number(const char **p)
 TEST(info, buddyinfo, "the free blocks of all orders and nodes add up to the free pages")
 {
 	static struct page *page[2 * HOLES];
-	const char *p = text;
+	const char *p;
 	u64 pages = 0, singles = 0;
 
 	for (unsigned int i = 0; i < 2 * HOLES; i++)
@@ -70,12 +22,12 @@ TEST(info, buddyinfo, "the free blocks of all orders and nodes add up to the fre
 	for (unsigned int i = 0; i < 2 * HOLES; i += 2)
 		free_pages(page[i], 0);
 	mm_quiesce();
-	catch(mm_print_buddyinfo);
+	p = caught_of(mm_print_buddyinfo);
 	for (unsigned int nid = 0; nid < num_nodes(); nid++) {
 		p = line_with(p, "node ");
-		REQUIRE(p && number(&p) == nid);
+		REQUIRE(p && number_in(&p) == nid);
 		for (unsigned int order = 0; order <= MAX_ORDER; order++) {
-			u64 n = number(&p);
+			u64 n = number_in(&p);
 
 			REQUIRE(n != ~0UL);
 			pages += n << order;
@@ -101,16 +53,15 @@ TEST(info, slabinfo, "a cache's line tells its size, slabs, and objects in use a
 	for (unsigned int i = 0; i <= IN_USE; i++)
 		obj[i] = kmem_cache_alloc(s, GFP_KERNEL);
 	kmem_cache_free(s, obj[IN_USE]);
-	catch(mm_print_slabinfo);
-	p = line_with(text, "info ");
+	p = line_with(caught_of(mm_print_slabinfo), "info ");
 	REQUIRE(p != NULL);
-	EXPECT_EQ(number(&p), 100);
-	EXPECT_EQ(number(&p), s->order);
-	slabs = number(&p);
+	EXPECT_EQ(number_in(&p), 100);
+	EXPECT_EQ(number_in(&p), s->order);
+	slabs = number_in(&p);
 	EXPECT(slabs > 0);
-	EXPECT_EQ(number(&p), slabs * s->objects);
-	EXPECT_EQ(number(&p), IN_USE);
-	EXPECT_EQ(number(&p), magazine_count(s, smp_processor_id()));
+	EXPECT_EQ(number_in(&p), slabs * s->objects);
+	EXPECT_EQ(number_in(&p), IN_USE);
+	EXPECT_EQ(number_in(&p), magazine_count(s, smp_processor_id()));
 	for (unsigned int i = 0; i < IN_USE; i++)
 		kmem_cache_free(s, obj[i]);
 	EXPECT_EQ(kmem_cache_destroy(s), 0);
@@ -127,42 +78,39 @@ TEST(info, memcg, "a group's line tells its depth, what is in use, the most ther
 	free_pages(page[1], 1);
 	EXPECT(!alloc_pages(GFP_KERNEL_ACCOUNT, 4));
 	set_active_memcg(was);
-	catch(mm_print_memcg);
-	p = line_with(text, "info-below ");
+	p = line_with(caught_of(mm_print_memcg), "info-below ");
 	REQUIRE(top && page[0] && p);
-	EXPECT_EQ(number(&p), 1);
-	EXPECT_EQ(number(&p), PAGE_SIZE << 3);
-	EXPECT_EQ(number(&p), mem_cgroup_watermark(g));
-	EXPECT_EQ(number(&p), PAGE_SIZE << 4);
-	EXPECT_EQ(number(&p), 1);
+	EXPECT_EQ(number_in(&p), 1);
+	EXPECT_EQ(number_in(&p), PAGE_SIZE << 3);
+	EXPECT_EQ(number_in(&p), mem_cgroup_watermark(g));
+	EXPECT_EQ(number_in(&p), PAGE_SIZE << 4);
+	EXPECT_EQ(number_in(&p), 1);
 	free_pages(page[0], 3);
 	mem_cgroup_put(g);
 	mem_cgroup_put(top);
-	catch(mm_print_memcg);
-	EXPECT(!line_with(text, "info-below "));
+	EXPECT(!line_with(caught_of(mm_print_memcg), "info-below "));
 }
 
 TEST(info, meminfo, "the pages managed, free and in blocks are those that there are")
 {
 	struct page *page = alloc_pages(GFP_KERNEL, 4);
-	const char *p;
+	const char *text, *p;
 	u64 blocks;
 
-	catch(mm_print_meminfo);
+	text = caught_of(mm_print_meminfo);
 	p = line_with(text, "memory: ");
 	REQUIRE(page && p);
-	EXPECT_EQ(number(&p), nr_managed_pages());
-	number(&p); /* MiB */
-	EXPECT_EQ(number(&p), nr_free_pages());
+	EXPECT_EQ(number_in(&p), nr_managed_pages());
+	number_in(&p); /* MiB */
+	EXPECT_EQ(number_in(&p), nr_free_pages());
 	p = line_with(text, "  pages in slabs ");
 	REQUIRE(p != NULL);
-	number(&p);
-	number(&p);
-	blocks = number(&p);
+	number_in(&p);
+	number_in(&p);
+	blocks = number_in(&p);
 	free_pages(page, 4);
-	catch(mm_print_meminfo);
-	p = line_with(text, "  pages in slabs ");
-	number(&p);
-	number(&p);
-	EXPECT_EQ(number(&p), blocks - 16);
+	p = line_with(caught_of(mm_print_meminfo), "  pages in slabs ");
+	number_in(&p);
+	number_in(&p);
+	EXPECT_EQ(number_in(&p), blocks - 16);
 }

@@ -35,7 +35,7 @@ MOVED = 0.01
 
 def boots():
     """name, kernel arguments, machine"""
-    todo = [("main", "bench=pair.*,row.*,single.*,replace.*,commit.*,memory.*,boot.*", {"SMP": "1", "MEM": "2G"}),
+    todo = [("main", "bench=pair.*,bulk.*,row.*,single.*,replace.*,commit.*,memory.*,boot.*", {"SMP": "1", "MEM": "2G"}),
             ("remote", "bench=remote.*", {"SMP": "2", "MEM": "1G"}),
             ("trace", "bench=trace.*,profile.*", {"SMP": "2", "MEM": "1G"})]
     for smp in (1, 2, 4, 16, 64):

@@ -92,13 +92,21 @@ struct kmem_cache;
 #define SLAB_HWCACHE_ALIGN (1u << 0) /* align to 64 bytes (or a divisor, if small) */
 #define SLAB_PANIC (1u << 1)         /* a failed create is a panic */
 #define SLAB_ACCOUNT (1u << 2)       /* the active group pays for each object: memcg.h */
+/*
+ * An object may be reused at once, but stays one of this cache until a grace period after
+ * its free has ended: its slab is not given back before. So a reader (rcupdate.h) may look
+ * at one that was freed, and has to find out whether it is still the one that it wanted.
+ * Nothing but its user and the constructor writes to it: __GFP_ZERO has no effect.
+ */
+#define SLAB_TYPESAFE_BY_RCU (1u << 4)
 /* Debugging of this cache, as slab_debug=FZPU asks of it: docs/design-slab-debug.md. */
 #define SLAB_CONSISTENCY_CHECKS 0x100u /* F: each object is looked for before it is freed */
 #define SLAB_RED_ZONE 0x400u           /* Z: who writes beside an object is told */
 #define SLAB_POISON 0x800u             /* P: who writes to a free one is told */
 #define SLAB_STORE_USER 0x10000u       /* U: who allocated and freed it, for reports */
 #define SLAB_DEBUG_FLAGS (SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER)
-#define SLAB_VALID_MASK (SLAB_HWCACHE_ALIGN | SLAB_PANIC | SLAB_ACCOUNT | SLAB_DEBUG_FLAGS)
+#define SLAB_VALID_MASK (SLAB_HWCACHE_ALIGN | SLAB_PANIC | SLAB_ACCOUNT | SLAB_TYPESAFE_BY_RCU | \
+			 SLAB_DEBUG_FLAGS)
 
 /*
  * size 1 to KMALLOC_MAX_CACHE_SIZE; align 0 or a power of two up to PAGE_SIZE.
@@ -110,8 +118,9 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 				     size_t align, unsigned int flags,
 				     void (*ctor)(void *));
 /*
- * Free the cache and all its slabs. Waits for what was deferred. If objects are
- * still allocated: a report, -EBUSY, and the cache stays usable.
+ * Free the cache and all its slabs. Waits for what was deferred, and for a grace period
+ * (rcupdate.h): so not inside a reader. If objects are
+ * still allocated: a report, which lists some of them, -EBUSY, and the cache stays usable.
  */
 int kmem_cache_destroy(struct kmem_cache *s);
 /* __GFP_ACCOUNT is for caches with SLAB_ACCOUNT, which need it not; else it is reported. */
@@ -119,6 +128,23 @@ void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp);
 void kmem_cache_free(struct kmem_cache *s, void *obj);
 void *kmem_cache_alloc_nolock(struct kmem_cache *s, gfp_t gfp, int node);
 void kmem_cache_free_nolock(struct kmem_cache *s, void *obj);
+/*
+ * Many objects of a cache at once, cheaper by the object than single calls. Contexts as of
+ * the single calls: the _nolock forms any, the others thread and hard interrupt.
+ * Allocation: all n or none, returns n or 0; 0 (for n > 0) says that memory was at its
+ * end for one of them, those before it have gone back then. A node as for one object.
+ */
+size_t kmem_cache_alloc_bulk(struct kmem_cache *s, gfp_t gfp, size_t n, void **objs);
+size_t kmem_cache_alloc_bulk_nolock(struct kmem_cache *s, gfp_t gfp, int node, size_t n, void **objs);
+/*
+ * Free n pointers, objs stays as it is. With a cache all must be its objects; kfree_bulk
+ * takes whatever kfree takes, also mixed, best objects of one cache in a row. NULL is
+ * left out. Each bad one is reported as by a single call, and the others are freed.
+ */
+void kmem_cache_free_bulk(struct kmem_cache *s, size_t n, void **objs);
+void kmem_cache_free_bulk_nolock(struct kmem_cache *s, size_t n, void **objs);
+void kfree_bulk(size_t n, void **objs);
+void kfree_bulk_nolock(size_t n, void **objs);
 /* Give back every page that the cache can spare; returns how many. */
 u64 kmem_cache_shrink(struct kmem_cache *s);
 unsigned int kmem_cache_size(const struct kmem_cache *s);

@@ -124,7 +124,7 @@ TEST(lockdep, allocation_waits, "so is an allocation that may wait, whether or n
 	spin_lock(l);
 	kmem_cache_free(s, kmem_cache_alloc(s, GFP_KERNEL));
 	spin_unlock(l);
-	expect_findings(1, (const char *const[]){ "lockdep: interrupts", lock_words(l), "cache_alloc_slow+0x", NULL });
+	expect_findings(1, (const char *const[]){ "lockdep: interrupts", lock_words(l), "cache_alloc_unpaid+0x", NULL });
 	EXPECT_EQ(kmem_cache_destroy(s), 0);
 }
 

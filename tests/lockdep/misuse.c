@@ -3,6 +3,7 @@
  * context where it can be, with what it is and where.
  */
 #include "tests/lockdep/misuse.h"
+#include <anyctx/preempt.h>
 #include <arch/irq.h>
 #include "kernel/hooks.h"
 #include "kernel/printk.h"
@@ -240,6 +241,13 @@ TEST(lockdep, not_held, "giving back a lock that is free, or another CPU's, is r
 	spin_unlock(l);
 }
 
+/* A lock that is held keeps the CPU. */
+static void let_go(void *unused)
+{
+	(void)unused;
+	preempt_enable();
+}
+
 static void keep(void *arg)
 {
 	EXPECT(spin_trylock(*(spinlock_t **)arg));
@@ -259,5 +267,6 @@ TEST(lockdep, still_held, "a lock that an interrupt, NMI, breakpoint or thread's
 		expect_findings_in((enum context)ctx, last_cpu(), keep, &l, 1,
 				   (const char *const[]){ "lockdep: still held", ends[ctx], lock_words(l), "keep+0x", NULL });
 		spin_lock_init(l);
+		run_in(CTX_THREAD, last_cpu(), let_go, NULL);
 	}
 }

@@ -127,6 +127,39 @@ restart:
 	return LOCAL_RESTART;
 }
 
+/*
+ * The first of a per-CPU list whose entries begin with a pointer to the next, NULL the
+ * last, if the per-CPU word is w; both off bytes behind *list and *word.
+ */
+static __always_inline enum local_result local_list_pop(u64 *list, u64 *word, u64 off, u64 w, void **out)
+{
+	void *p, *next;
+
+	__asm__ goto volatile(
+		"1:\n\t"
+		"cmpq %[w], %%gs:%c[word](%[off])\n\t"
+		"jne %l[refused]\n\t"
+		"movq %%gs:%c[list](%[off]), %[p]\n\t"
+		"testq %[p], %[p]\n\t"
+		"jz %l[refused]\n\t"
+		"movq (%[p]), %[next]\n\t"
+		"movq %[next], %%gs:%c[list](%[off])\n"
+		"2:\n\t"
+		RSEQ_ENTRY
+		: [p] "=&r"(p), [next] "=&r"(next)
+		: [off] "r"(off), [list] "i"(list), [word] "i"(word), [w] "r"(w)
+		: "memory", "cc" : refused, restart);
+	after_sequence();
+	*out = p;
+	return LOCAL_DONE;
+refused:
+	after_sequence();
+	return LOCAL_REFUSED;
+restart:
+	after_sequence();
+	return LOCAL_RESTART;
+}
+
 /* The stack is full when top is a multiple of this. */
 #define LOCAL_STACK_BYTES 4096
 

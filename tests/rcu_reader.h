@@ -1,0 +1,17 @@
+/*
+ * rcu_reader.h - a reader that stays inside until it is told to end. One at a time; CPU 0,
+ * thread context; uses a hook.
+ */
+#ifndef TESTS_RCU_READER_H
+#define TESTS_RCU_READER_H
+
+#include "tests/incontext.h"
+
+/* In that context of that CPU, which is not CPU 0; returns when it is inside. */
+void reader_begin(enum context ctx, unsigned int cpu);
+/* Returns when its context has ended, too. */
+void reader_end(void);
+/* Ask for long whether that grace period has ended, with interrupts as they are. */
+bool reader_polled(u64 number);
+
+#endif
