@@ -114,14 +114,16 @@ TEST(slab_debug, poison, "so is a write into it, to its first byte, its last, or
 
 static void word_everywhere(enum context ctx, unsigned int cpu)
 {
+	char text[120];
 	void *p;
 
 	REQUIRE(debug_begin(SLAB_STORE_USER, NULL));
 	p = debug_obj;
 	debug_obj = NULL;
-	debug_scribble(p, DEBUG_SIZE + 5, 0x20, 1);
-	debug_expect(debug_free, p, "kfree_nolock", p, ctx, cpu,
-		     "debugged: the allocator's word behind the object: byte 29 is 20, not 00, 1 in all; slab isolated");
+	debug_scribble(p, debug_cache->offset + 5, 0x20, 1);
+	snprintf(text, sizeof(text), "debugged: the allocator's word behind the object: byte %u is 20, not 00, 1 in all; slab isolated",
+		 debug_cache->offset + 5);
+	debug_expect(debug_free, p, "kfree_nolock", p, ctx, cpu, text);
 	expect_isolated(obj_slab(p));
 	debug_end();
 }
