@@ -84,13 +84,16 @@ static void ask_resched(void)
 /* The thread's park is over. Which of two comes first shows when one is taken. */
 static void arrived(struct rq *q, struct task *t)
 {
+	int cpu;
+
 	sleepers_remove(q, t);
 	if (t == q->curr) { /* on its way into the park, or a CPU's first thread in it */
 		t->parked = false;
 		return;
 	}
-	if (elsewhere(t) >= 0) {
-		send_to(t, (unsigned int)elsewhere(t));
+	cpu = elsewhere(t); /* asked once: it may change */
+	if (cpu >= 0) {
+		send_to(t, (unsigned int)cpu);
 		return;
 	}
 	t->parked = false;
@@ -113,18 +116,22 @@ static void take_messages(struct rq *q)
 
 /* ------------------------------------------------------------- switching */
 
-/* The next to run; those that are to be elsewhere are sent there. */
+/* The next to run; those that are to be elsewhere are sent there; but the one that still
+ * runs only when it has been switched away from. */
 static struct task *pick(struct rq *q)
 {
 	for (;;) {
 		struct task *t = rq_take(q);
+		int cpu = t ? elsewhere(t) : -1;
 
-		if (!t)
-			return q->first;
-		if (elsewhere(t) < 0)
-			return t;
+		if (cpu < 0)
+			return t ? t : q->first;
+		if (t == q->curr) {
+			q->leaving = t;
+			continue;
+		}
 		q->sent++;
-		send_to(t, (unsigned int)elsewhere(t));
+		send_to(t, (unsigned int)cpu);
 	}
 }
 
