@@ -30,6 +30,7 @@ static bool is_one_of(const void *p)
 /* A cache with one slab, all of whose objects but one are in its chain. */
 static bool chain_begin(size_t size)
 {
+	test_frees_at_once();
 	cache = kmem_cache_create("chain", size, 0, 0, NULL);
 	if (!cache)
 		return false;
@@ -89,7 +90,7 @@ static void *take_one_by_one(void)
 
 	if (!obj)
 		return kmem_cache_alloc(cache, GFP_KERNEL);
-	mark_set(obj, cache->offset, 0);
+	object_take(cache, obj, cache->offset);
 	return obj;
 }
 
@@ -104,6 +105,7 @@ static void repair(void)
 		if (depth_of(objs[i]) >= 0)
 			continue;
 		lost++;
+		in_use_again(cache, objs[i]);
 		kmem_cache_free(cache, objs[i]);
 	}
 	kmem_cache_free(cache, objs[0]);

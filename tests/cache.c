@@ -141,6 +141,7 @@ TEST(cache, constructor_once,
 	struct kmem_cache *s;
 
 	built = built_twice = 0;
+	test_frees_at_once();
 	s = kmem_cache_create("constructed", 24, 0, 0, count_build);
 	REQUIRE(s != NULL);
 	for (unsigned int i = 0; i < 1000; i++) {

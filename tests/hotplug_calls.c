@@ -7,9 +7,12 @@
  */
 #include <anyctx/cpu.h>
 #include <anyctx/irq_work.h>
+#include <arch/debug.h>
 #include <arch/irq.h>
+#include <arch/time.h>
 #include "kernel/hooks.h"
 #include "tests/hotplug.h"
+#include "tests/step.h"
 #include "tests/test.h"
 
 #define ROUNDS 40
@@ -168,4 +171,97 @@ TEST(hotplug, offline_calls, "a call to a CPU that is offline is refused; work f
 	EXPECT_EQ(works_ran, 1);
 	EXPECT_EQ(ran_elsewhere, 1);
 	EXPECT_EQ(cpu_up(victim), 0);
+}
+
+/* ---- a caller stopped in the middle of its call, while its target goes ---- */
+
+#define MOST_STOPS 300 /* what is behind is waiting */
+#define LIMIT_NS 20000000000UL /* until a call counts as not returning */
+
+static u64 caller_steps, stop_at;
+static u32 stopped, go_on, returned;
+static int result;
+
+static bool stop_caller(struct regs *r, u64 dr6)
+{
+	(void)r;
+	if (smp_processor_id() != 1 || !(dr6 & DR6_SINGLE_STEP))
+		return false;
+	arch_debug_undisturbed();
+	if (++caller_steps != stop_at)
+		return true;
+	__atomic_store_n(&stopped, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&go_on, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	return true;
+}
+
+static void call_victim(void *unused)
+{
+	(void)unused;
+	result = smp_call_function_single(victim, anywhere, &ran, true);
+}
+
+static void caller(void *unused)
+{
+	(void)unused;
+	call_stepping(call_victim, NULL);
+	__atomic_store_n(&returned, 1, __ATOMIC_RELEASE);
+}
+
+static bool wait_flags(const u32 *a, const u32 *b)
+{
+	u64 end = arch_ns() + LIMIT_NS;
+
+	while (!__atomic_load_n(a, __ATOMIC_ACQUIRE) && !__atomic_load_n(b, __ATOMIC_ACQUIRE)) {
+		if (arch_ns() > end)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+/* false: the call did not come so far, or has not returned. */
+static bool stop_once(void)
+{
+	bool ok;
+
+	caller_steps = ran = 0;
+	stopped = go_on = returned = 0;
+	cpu_thread_run(1, caller, NULL);
+	EXPECT(wait_flags(&stopped, &returned));
+	ok = __atomic_load_n(&stopped, __ATOMIC_ACQUIRE);
+	if (ok)
+		EXPECT_EQ(cpu_down(victim), 0);
+	__atomic_store_n(&go_on, 1, __ATOMIC_RELEASE);
+	if (!wait_flags(&returned, &returned)) {
+		test_fail(__FILE__, __LINE__, "stopped at step %lu the call does not return", stop_at);
+		ok = false;
+	}
+	EXPECT_EQ(cpu_up(victim), 0);
+	cpu_thread_wait(1);
+	EXPECT_EQ(ran, result == 0);
+	return ok;
+}
+
+TEST(hotplug, call_stopped, "a call stopped at any of its instructions while its target goes has run, or says that it does not")
+{
+	u64 made_calls = 0, stops = 0;
+
+	victim = hotplug_victim();
+	if (!victim || !step_possible())
+		return;
+	if (victim < 2) {
+		test_skip("needs three CPUs");
+		return;
+	}
+	set_trap_hook(stop_caller);
+	for (stop_at = 1; stop_at <= MOST_STOPS && stop_once(); stop_at++) {
+		stops++;
+		made_calls += result == 0;
+	}
+	set_trap_hook(NULL);
+	hook_sync();
+	EXPECT(stops > 0 && made_calls < stops);
+	test_note("stopped at %lu instructions: %lu calls had run, %lu were refused", stops, made_calls, stops - made_calls);
 }

@@ -58,6 +58,9 @@ for file in "${c_files[@]}" "${asm_files[@]}"; do
 	head -n 3 "$file" | grep -qF "$(basename "$file")" || complain "$file does not open with its name and purpose"
 done
 
+# ---- what differs from Linux is told of every public call
+python3 tools/check-differences.py || complain "docs/differences.md"
+
 # ---- scripts
 if have shellcheck; then
 	shellcheck -x "${shell_files[@]}" || complain "shellcheck"

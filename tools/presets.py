@@ -36,7 +36,9 @@ class Preset:
     config: str = ""     # the build; "": the default one
     args: str = ""       # kernel arguments, behind those of the build
     machine: Callable = any_machine
-    sweep: str = ""      # "full": its calls are other code, swept at every instruction; "cut": by samples, as it is slow
+    tests: str = "matrix.*"
+    sweep: str = ""      # "full": its calls are other code, swept at every instruction; "cut": by samples, as it is slow;
+                         # or the cases that do it
     slow: int = 1        # times as long as the default may take
     cpus: int = 64       # that it uses at most
 
@@ -51,7 +53,7 @@ PRESETS = (
     Preset("tiny", config="tiny", sweep="full"),
     Preset("up", config="up", sweep="full", cpus=1),
     Preset("no-cx16", machine=no_cx16),
-    Preset("memcg", args="memcg=1", sweep="cut", slow=2),
+    Preset("memcg", tests="matrix_memcg.*", sweep="inject.memcg*", slow=2),
     Preset("numa", machine=memoryless),
 )
 
@@ -93,9 +95,9 @@ def runs(full, cut, only=None):
         args = f"{config_args(p.config)} {p.args}".strip()
         for smp in (2,) if cut else CPUS:
             machine = {"SMP": smp} | p.machine(smp) | images(p.config)
-            todo.append((f"matrix-{p.name}-smp{smp}", 300 * p.slow, f"test=matrix.* {args}".strip(), machine))
+            todo.append((f"matrix-{p.name}-smp{smp}", 300 * p.slow, f"test={p.tests} {args}".strip(), machine))
         if p.sweep and not cut:
-            sweep = full if p.sweep == "full" else full.replace(" inject_full=1", "")
+            sweep = {"full": full, "cut": full.replace(" inject_full=1", "")}.get(p.sweep, f"test={p.sweep}")
             machine = {"SMP": 1} | p.machine(1) | images(p.config)
             todo.append((f"sweep-{p.name}", 900 * p.slow, f"{sweep} {args}".strip(), machine))
     return todo
