@@ -34,15 +34,13 @@ static bool chain_begin(size_t size)
 	cache = kmem_cache_create("chain", size, 0, 0, NULL);
 	if (!cache)
 		return false;
-	objs[0] = kmem_cache_alloc(cache, GFP_KERNEL);
-	if (!objs[0])
-		return false;
-	slab = obj_slab(objs[0]);
-	nr = slab_objects(cache, slab->order); /* the first slab may have fewer than is usual */
-	for (unsigned int i = 1; i < nr && nr <= MAX_OBJECTS; i++) {
+	nr = 1;
+	for (unsigned int i = 0; i < nr && nr <= MAX_OBJECTS; i++) {
 		objs[i] = kmem_cache_alloc(cache, GFP_KERNEL);
 		if (!objs[i])
 			return false;
+		slab = obj_slab(objs[0]); /* of the usual order, or smaller */
+		nr = slab_objects(cache, slab->order);
 	}
 	for (unsigned int i = 1; i < nr; i++)
 		kmem_cache_free(cache, objs[i]);
