@@ -45,7 +45,7 @@ static bool chain_begin(size_t size)
 	for (unsigned int i = 1; i < nr; i++)
 		kmem_cache_free(cache, objs[i]);
 	kmem_cache_shrink(cache);
-	return nr <= MAX_OBJECTS && slab_objects(cache, slab->order) == nr && ST_FREE(slab->state) == nr - 1;
+	return nr <= MAX_OBJECTS && ST_FREE(slab->state) == nr - 1;
 }
 
 /* How deep in the chain p lies; -1: not at all. */
