@@ -127,7 +127,8 @@ static inline u8 *memcg_owners(const struct kmem_cache *s, const struct page *he
 
 static inline u64 object_units(const struct kmem_cache *s)
 {
-	return s->stride >> UNIT_SHIFT;
+	/* Nobody pays for the room of CONFIG=kasan. */
+	return (CONFIG_KASAN ? (s->size + 7) & ~7u : s->stride) >> UNIT_SHIFT;
 }
 
 static inline u64 block_units(unsigned int order)

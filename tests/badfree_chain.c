@@ -34,17 +34,18 @@ static bool chain_begin(size_t size)
 	cache = kmem_cache_create("chain", size, 0, 0, NULL);
 	if (!cache)
 		return false;
-	nr = cache->objects;
+	nr = 1;
 	for (unsigned int i = 0; i < nr && nr <= MAX_OBJECTS; i++) {
 		objs[i] = kmem_cache_alloc(cache, GFP_KERNEL);
 		if (!objs[i])
 			return false;
+		slab = obj_slab(objs[0]); /* of the usual order, or smaller */
+		nr = slab_objects(cache, slab->order);
 	}
-	slab = obj_slab(objs[0]);
 	for (unsigned int i = 1; i < nr; i++)
 		kmem_cache_free(cache, objs[i]);
 	kmem_cache_shrink(cache);
-	return nr <= MAX_OBJECTS && slab_objects(cache, slab->order) == nr && ST_FREE(slab->state) == nr - 1;
+	return nr <= MAX_OBJECTS && ST_FREE(slab->state) == nr - 1;
 }
 
 /* How deep in the chain p lies; -1: not at all. */
