@@ -170,7 +170,8 @@ static void cache_case(size_t size, void (*ctor)(void *))
 		else
 			memset(p[i], 0xff, size);
 	}
-	EXPECT_EQ(mem_cgroup_usage(g), ARRAY_SIZE(p) * s->stride);
+	EXPECT_EQ(mem_cgroup_usage(g), ARRAY_SIZE(p) * (object_units(s) << UNIT_SHIFT));
+	EXPECT(object_units(s) << UNIT_SHIFT >= size && object_units(s) << UNIT_SHIFT <= s->stride);
 	set_active_memcg(was);
 	for (unsigned int i = 0; i < ARRAY_SIZE(p); i++)
 		kmem_cache_free(s, p[i]);
