@@ -15,6 +15,7 @@ MAKEFLAGS += --no-builtin-rules
 #	CONFIG_INCLUDE         directories of headers that come before the others
 #	CONFIG_DIRS            more directories of sources
 #	CONFIG_LEFT_OUT        sources that are not in it
+#	CONFIG_HOSTED_LEFT_OUT the same for the process alone (with %)
 #	CONFIG_ARGS            kernel arguments, before those of ARGS
 CONFIG :=
 CONFIGS := $(patsubst config/%.mk,%,$(sort $(wildcard config/*.mk)))
@@ -109,7 +110,7 @@ $(BUILD)/tools.ok: tools/setup.sh
 	@touch $@
 
 # ---- compile
-$(BUILD)/%.o: %.c $(BUILD)/flags.c | $(BUILD)/tools.ok
+$(BUILD)/%.o: %.c $(BUILD)/flags.c $(CONFIG:%=config/%.mk) | $(BUILD)/tools.ok
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) $(call CONFIG_FILE_CFLAGS,$*) $(CFLAGS_$*.o) $(call in_mm,$*,$(COVERAGE_CFLAGS)) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
@@ -154,7 +155,7 @@ REPLAY_IMG := $(BUILD)/replay.img
 $(REPLAY_IMG): $(ISO) iso/replay.cfg
 	$(call say,IMG,$@)
 	$(Q)rm -rf $(BUILD)/replay && mkdir -p $(BUILD)/replay/boot/grub
-	$(Q)cp $(BUILD)/iso/boot/anyctx.elf $(BUILD)/replay/boot/anyctx.elf
+	$(Q)$(OBJCOPY) --strip-all $(ELF) $(BUILD)/replay/boot/anyctx.elf
 	$(Q)cp iso/replay.cfg $(BUILD)/replay/boot/grub/grub.cfg
 	$(Q)tar -C $(BUILD)/replay -cf $(BUILD)/replay.tar boot
 	$(Q)grub-mkimage -O i386-pc -p '(memdisk)/boot/grub' -m $(BUILD)/replay.tar -o $(BUILD)/replay.core \

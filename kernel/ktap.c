@@ -20,6 +20,7 @@
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
 #include "lib/string.h"
+#include "mm/kasan/kasan.h"
 #include "mm/mm.h"
 #include "tests/test.h"
 
@@ -82,6 +83,12 @@ void test_expect_reports(u64 n)
 {
 	reports_expected = n;
 	mm_reports_quiet(true);
+}
+
+void test_frees_at_once(void)
+{
+	if (CONFIG_KASAN)
+		kasan_quarantine_set(false);
 }
 
 void test_expect_findings(u64 n)
@@ -227,6 +234,8 @@ static void case_end(const struct before *b)
 		tick_set_hz(tick_default_hz());
 	check_conservation(b);
 	mm_reports_quiet(false);
+	if (CONFIG_KASAN)
+		kasan_quarantine_set(true);
 	if (CONFIG_FINDING)
 		finding_quiet(false);
 }

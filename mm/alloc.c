@@ -266,6 +266,13 @@ void cache_free_slow(struct kmem_cache *s, void *obj)
 	mm_end();
 }
 
+void object_release(struct kmem_cache *s, void *obj)
+{
+	object_give(s, obj, s->offset);
+	if (!magazine_push(s, obj))
+		cache_free_slow(s, obj);
+}
+
 static bool in_slab_chain(struct kmem_cache *s, struct page *head, const void *obj)
 {
 	u64 st = load(&head->state);
@@ -302,9 +309,11 @@ bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 
 static bool in_use(const char *call, struct kmem_cache *s, void *p)
 {
-	if (slab_debugged(s))
-		return slab_debug_free(call, s, p);
-	return mark_get(p, s->offset) != free_mark || !freed_twice(call, s, p);
+	if (slab_debugged(s) && !slab_debug_free(call, s, p))
+		return false;
+	if (CONFIG_KASAN)
+		return kasan_free_object(call, s, p);
+	return slab_debugged(s) || mark_get(p, s->offset) != free_mark || !freed_twice(call, s, p);
 }
 
 /* An object of a slab, but not one of the plain sort, or perhaps free. */
@@ -322,9 +331,8 @@ static void free_object(const char *call, struct page *page, void *p)
 		return;
 	if (unlikely(s->flags & SLAB_ACCOUNT))
 		memcg_object_freed(s, head, (unsigned int)idx);
-	object_give(s, p, s->offset);
-	if (!magazine_push(s, p))
-		cache_free_slow(s, p);
+	if (!CONFIG_KASAN || slab_debugged(s) || !kasan_quarantine_put(p))
+		object_release(s, p);
 }
 
 /* The head of the block that the page lies in the middle of, or NULL. */

@@ -20,6 +20,11 @@
 #define CALL_INSNS 20000UL /* all the rest, a flush of 64 and a new slab of 1,000 objects included */
 #define CHARGE_INSNS 100000UL /* paid for by a group: a charge that is refused 32 times, each time with a drain */
 
+/* CONFIG=kasan: before each access a check, of so many instructions with it at most. */
+#define CHECK_INSNS 30UL
+/* And a block's shadow is written, eight bytes at a time, and a track for each page. */
+#define BLOCK_SHADOW_INSNS (2 * (PAGE_SIZE << MAX_ORDER) / 64 + 40 * (1UL << MAX_ORDER))
+
 /* What a reclaim gives back: all that this CPU keeps, and each slab there may be. */
 static u64 reclaim_insns(void)
 {
@@ -34,6 +39,7 @@ static u64 reclaim_insns(void)
 u64 mm_call_bound(void)
 {
 	u64 look = nr_lines * LINE_INSNS;
+	u64 n = CALL_INSNS + CHARGE_INSNS + OBJECT_ATTEMPTS * (SLAB_ORDERS * PAGE_ATTEMPT_LOOKS * look + reclaim_insns());
 
-	return CALL_INSNS + CHARGE_INSNS + OBJECT_ATTEMPTS * (SLAB_ORDERS * PAGE_ATTEMPT_LOOKS * look + reclaim_insns());
+	return CONFIG_KASAN ? n * CHECK_INSNS + BLOCK_SHADOW_INSNS : n;
 }

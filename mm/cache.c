@@ -119,10 +119,12 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->offset = ctor ? round_up(s->size, 8) : 0;
 	s->stride = round_up(ctor ? s->offset + 8 : (s->size < 8 ? 8 : s->size), s->align);
 	slab_debug_lay_out(s);
+	if (CONFIG_KASAN)
+		s->stride = round_up(s->stride + (u32)sizeof(struct kasan_tracks), s->align);
 	s->recip = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
 	while ((PAGE_SIZE << s->min_order) < s->stride || (flags & SLAB_ACCOUNT && !objects_in(s, s->min_order)))
 		s->min_order++;
-	if (!s->offset && !(flags & SLAB_ACCOUNT))
+	if (!s->offset && !(flags & SLAB_ACCOUNT) && !CONFIG_KASAN) /* there each free looks closer */
 		s->start_mul = slab_start_mul(s->stride);
 	if (!objects_in(s, s->min_order)) /* so large that a small slab may have no room behind what is before */
 		s->start_mul = 0;
@@ -234,6 +236,8 @@ static u64 shrink(struct kmem_cache *s)
 {
 	u64 pages = 0;
 
+	if (CONFIG_KASAN)
+		kasan_quarantine_drain();
 	defer_free_barrier();
 	cpus_read_lock();
 	on_each_cpu(flush_one_cache, s, true);

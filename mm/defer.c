@@ -108,6 +108,8 @@ static void defer_work_run(struct irq_work *w)
 {
 	(void)w;
 	mm_begin();
+	if (CONFIG_KASAN && mm_tight)
+		kasan_quarantine_drain();
 	defer_serve();
 	for (u32 i = 1; i < MAX_CACHES; i++) {
 		struct kmem_cache *s = &caches[i];

@@ -42,8 +42,8 @@ static __always_inline bool fast_free(void *p)
 {
 	u64 cpu_off;
 
-	if (CONFIG_TINY)
-		return false;
+	if (CONFIG_KASAN || CONFIG_TINY)
+		return false; /* each free is looked at; there is no magazine */
 	if (unlikely(!frame_cache_of(p, max_pfn, &cpu_off) || !start_of(p, cpu_off)))
 		return false;
 	if (unlikely(sanitize_equal32(mark_at(p, 0), free_mark))) /* or no memory at all */

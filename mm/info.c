@@ -131,6 +131,11 @@ static u64 cached_objects(const struct kmem_cache *s)
 	return n;
 }
 
+static u64 held_back(const struct kmem_cache *s)
+{
+	return CONFIG_KASAN ? kasan_quarantine_count(s) : 0;
+}
+
 void mm_print_slabinfo(void)
 {
 	static struct walk w;
@@ -145,7 +150,7 @@ void mm_print_slabinfo(void)
 			continue;
 		cached = cached_objects(s);
 		printk("%-28s %6u %6u %8lu %8lu %8ld %8lu\n", s->name, s->size, s->order, w.slabs[i], w.objects[i],
-		       (long)(w.objects[i] - w.idle[i] - cached), cached);
+		       (long)(w.objects[i] - w.idle[i] - cached - held_back(s)), cached);
 	}
 }
 

@@ -16,6 +16,8 @@ void mm_init(void)
 	memmap_init();
 	page_alloc_init();
 	reclaim_init();
+	if (CONFIG_KASAN)
+		kasan_quarantine_init();
 	defer_init();
 	kmalloc_init();
 	rcu_init(); /* frees that wait for readers are what the end of memory asks for */

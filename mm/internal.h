@@ -20,6 +20,7 @@
 #include <arch/local.h>
 #include <arch/machine.h>
 #include <arch/sanitize.h>
+#include "mm/kasan/kasan.h"
 #include "mm/harden.h"
 
 /*
@@ -440,6 +441,8 @@ static __always_inline void object_take(const struct kmem_cache *s, void *obj, u
 {
 	mark_set(obj, offset, 0);
 	sanitize_alloc(obj, s->size, offset); /* a constructed one has its mark behind it */
+	if (CONFIG_KASAN)
+		kasan_object_taken(s, obj);
 	if (CONFIG_HARDENED && !s->ctor)
 		init_taken(obj, s->size);
 }
@@ -574,12 +577,22 @@ void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid);
 /* The same, whoever pays for the cache's objects. */
 void *cache_alloc_unpaid(struct kmem_cache *s, gfp_t gfp, int nid);
 void cache_free_slow(struct kmem_cache *s, void *obj);
+/* An object that is nobody's any more, to those who may have it next. */
+void object_release(struct kmem_cache *s, void *obj);
 /* Anything but the common case: any pointer at all. */
 void free_uncommon(const void *p, const char *call);
 /* obj is marked as free: is it? Then it has been reported. */
 bool freed_twice(const char *call, struct kmem_cache *s, const void *obj);
 /* Is it in its slab's chain, in a magazine or put off, by one look? */
 bool object_is_free(struct kmem_cache *s, const void *obj);
+
+/* Is the object free? Then that is reported. */
+static inline bool free_already(const char *call, struct kmem_cache *s, const void *obj)
+{
+	if (CONFIG_KASAN)
+		return kasan_is_free(call, s, obj);
+	return mark_get(obj, s->offset) == free_mark && freed_twice(call, s, obj);
+}
 
 /* cache.c */
 void cache_init(void);

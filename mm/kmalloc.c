@@ -129,15 +129,23 @@ static __noinline void *alloc_plain_slow(size_t size, gfp_t gfp)
 	return size ? cache_alloc_slow(cache_at(size_cpu_off[(size + 7) / 8]), gfp, NUMA_NO_NODE) : ZERO_SIZE_PTR;
 }
 
+/* What the caller gets, of which it may use size bytes. */
+static __always_inline void *for_caller(void *obj, size_t size)
+{
+	if (CONFIG_KASAN)
+		kasan_asked_for(obj, size);
+	return obj;
+}
+
 /* mask: flags that the long way may follow. */
 static __always_inline void *alloc_size(const char *call, size_t size, gfp_t gfp, int nid, gfp_t mask)
 {
 	void *obj;
 
 	if (unlikely(size > KMALLOC_MAX_CACHE_SIZE || (gfp | ((u32)nid + 1)) & ~GFP_PLAIN))
-		return alloc_uncommon(size, gfp & mask, nid, call);
+		return for_caller(alloc_uncommon(size, gfp & mask, nid, call), size);
 	obj = fast_alloc(size_cpu_off[(size + 7) / 8], 0);
-	return likely(obj) ? obj : alloc_plain_slow(size, gfp & mask);
+	return for_caller(likely(obj) ? obj : alloc_plain_slow(size, gfp & mask), size);
 }
 
 /* Of a class known to the compiler; a magazine of that class only. */
@@ -202,11 +210,15 @@ static size_t usable_size(const char *call, const void *p)
 		struct kmem_cache *s = cache_at(page_cpu_off(page));
 
 		if (slab_index(s, slab_head(page), p) >= 0) {
-			if (mark_get(p, s->offset) == free_mark && freed_twice(call, s, p))
+			if (free_already(call, s, p))
 				return 0;
+			if (CONFIG_KASAN)
+				kasan_asked_for(p, s->size);
 			return s->size;
 		}
 	} else if (pfn < max_pfn && page->type != PT_NONE && !((u64)p & ~PAGE_MASK)) {
+		if (CONFIG_KASAN)
+			kasan_asked_for(p, PAGE_SIZE << page->order);
 		return PAGE_SIZE << page->order;
 	}
 	mm_report(call, p, "not an allocated object");
@@ -239,7 +251,7 @@ void *krealloc(void *p, size_t size, gfp_t gfp)
 	if (size <= had && gfp & __GFP_ZERO)
 		memset((char *)p + size, 0, had - size);
 	if (size <= had && size > had / 2)
-		return p;
+		return for_caller(p, size);
 	new = alloc_size("krealloc", size, gfp, NUMA_NO_NODE, ~0u);
 	if (!new)
 		return size <= had ? p : NULL; /* too large will do */

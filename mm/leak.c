@@ -22,9 +22,13 @@ static void look_at_slab(const struct kmem_cache *s, const struct page *head, st
 	unsigned int objects = slab_objects(s, head->order);
 
 	f->used += objects - ST_FREE(load(&head->state));
-	for (unsigned int i = 0; i < objects && f->n < f->max; i++)
-		if (!object_sound(s, slab_object(s, head, i)))
-			f->objs[f->n++] = slab_object(s, head, i);
+	for (unsigned int i = 0; i < objects && f->n < f->max; i++) {
+		void *obj = slab_object(s, head, i);
+
+		/* One in quarantine has no mark yet. */
+		if (CONFIG_KASAN ? *kasan_shadow((u64)obj) != KASAN_FREE : !object_sound(s, obj))
+			f->objs[f->n++] = obj;
+	}
 }
 
 /* Free, though not in their slabs. */
@@ -37,7 +41,7 @@ static u64 kept(const struct kmem_cache *s)
 		for (u64 i = 0; i < defer_count(c); i++)
 			n += READ_ONCE(*frame_cache(addr_pfn(defer_peek(c, i)))) == CPU_OFF(s->id);
 	}
-	return n;
+	return CONFIG_KASAN ? n + kasan_quarantine_count(s) : n;
 }
 
 u64 cache_in_use(const struct kmem_cache *s, void **objs, unsigned int max)

@@ -125,10 +125,10 @@ static inline u8 *memcg_owners(const struct kmem_cache *s, const struct page *he
 	return (u8 *)pfn_addr(page_pfn(head)) + (PAGE_SIZE << head->order) - ((n + 7) & ~7u);
 }
 
-/* Not its stride: what debugging adds is nobody's. */
+/* Its size, not its stride: what debugging adds is nobody's. */
 static inline u64 object_units(const struct kmem_cache *s)
 {
-	return (s->size + s->align - 1) / s->align * s->align >> UNIT_SHIFT;
+	return (s->size + 7) >> UNIT_SHIFT;
 }
 
 static inline u64 block_units(unsigned int order)

@@ -149,6 +149,8 @@ void memmap_init(void)
 	zeros = early_alloc(PAGE_SIZE, PAGE_SIZE);
 	map_descriptors(zeros);
 	map_frame_caches(zeros);
+	if (CONFIG_KASAN)
+		kasan_tracks_init();
 	/* No early_alloc from here on: all that is left goes to the page layer. */
 	for (unsigned int i = 0; i < nr_mem_ranges; i++)
 		free_range(mem_ranges[i].base >> PAGE_SHIFT,

@@ -21,6 +21,8 @@ static __always_inline struct page *page_taken(u64 pfn, unsigned int order, u32 
 	this_cpu_add64(page_cpu.allocated[type], 1UL << order);
 	WRITE_ONCE(page->kind, block_kind(type, order, refcount));
 	sanitize_alloc(pfn_addr(pfn), PAGE_SIZE << order, false);
+	if (CONFIG_KASAN)
+		kasan_block_taken(pfn, order);
 	if (type != PT_SLAB) /* its objects are zeroed one by one */
 		init_taken(pfn_addr(pfn), PAGE_SIZE << order);
 	return page;
@@ -31,6 +33,8 @@ static __always_inline void page_given(struct page *page, unsigned int order, en
 {
 	init_given(pfn_addr(page_pfn(page)), PAGE_SIZE << order);
 	sanitize_free(pfn_addr(page_pfn(page)), PAGE_SIZE << order);
+	if (CONFIG_KASAN)
+		kasan_block_given(page_pfn(page), order);
 	WRITE_ONCE(page->kind, 0);
 	this_cpu_add64(page_cpu.allocated[type], -(1UL << order));
 }

@@ -55,7 +55,11 @@ void tight_check(void)
 
 u64 flush_cpu(void)
 {
-	u64 n = rcu_flush_here() + page_flush_cpu() + defer_serve();
+	u64 n = rcu_flush_here();
+
+	if (CONFIG_KASAN)
+		n += kasan_quarantine_drain();
+	n += page_flush_cpu() + defer_serve();
 
 	for (u32 i = 1; i < MAX_CACHES; i++) {
 		if (__atomic_load_n(&caches[i].live, __ATOMIC_ACQUIRE))

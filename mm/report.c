@@ -84,6 +84,11 @@ void mm_reports_quiet(bool q)
 	quiet = q;
 }
 
+bool mm_reports_printed(void)
+{
+	return !quiet && mm_reports() < REPORTS_PRINTED;
+}
+
 const char *mm_last_report(void)
 {
 	return last;

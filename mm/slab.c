@@ -137,6 +137,8 @@ struct page *slab_new(struct kmem_cache *s, gfp_t gfp, int nid, bool light, unsi
 	sanitize_free(pfn_addr(page_pfn(head)), PAGE_SIZE << order); /* and what is between the objects */
 	if (slab_debugged(s))
 		slab_debug_new(s, head, *n);
+	if (CONFIG_KASAN)
+		kasan_slab_made(s, slab_object(s, head, 0), *n);
 	if (unlikely(s->flags & SLAB_ACCOUNT))
 		memcg_slab_begin(s, head, *n);
 	__atomic_store_n(&head->state, make_state(load(&head->state), ST_NONE, 0, s->id, 0), __ATOMIC_RELEASE);

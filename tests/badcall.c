@@ -139,6 +139,11 @@ void expect_bad_looks(const void *p, const char *word)
 	expect_bad_pointer("krealloc", call_krealloc, CALL_CONTEXTS, p, word);
 }
 
+void in_use_again(const struct kmem_cache *s, void *obj)
+{
+	sanitize_alloc(obj, kmem_cache_size(s), true);
+}
+
 static void stray_byte(char *p, char byte)
 {
 	u32 *word = (u32 *)((u64)p & ~3UL), shift = (u32)((u64)p & 3) * 8;

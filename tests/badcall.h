@@ -39,6 +39,8 @@ void expect_bad_frees(const void *p, const char *word);
 void expect_bad_cache_frees(struct kmem_cache *s, const void *p, const char *word);
 void expect_bad_looks(const void *p, const char *word);
 
+/* The free object, which its cache has lost, is in use for whoever watches over that. */
+void in_use_again(const struct kmem_cache *s, void *obj);
 /* Write into memory that is free, by a way that who watches for that does not see. */
 void stray_write(void *p, const void *bytes, size_t n);
 

@@ -30,20 +30,22 @@ static bool is_one_of(const void *p)
 /* A cache with one slab, all of whose objects but one are in its chain. */
 static bool chain_begin(size_t size)
 {
+	test_frees_at_once();
 	cache = kmem_cache_create("chain", size, 0, 0, NULL);
 	if (!cache)
 		return false;
-	nr = cache->objects;
+	nr = 1;
 	for (unsigned int i = 0; i < nr && nr <= MAX_OBJECTS; i++) {
 		objs[i] = kmem_cache_alloc(cache, GFP_KERNEL);
 		if (!objs[i])
 			return false;
+		slab = obj_slab(objs[0]); /* of the usual order, or smaller */
+		nr = slab_objects(cache, slab->order);
 	}
-	slab = obj_slab(objs[0]);
 	for (unsigned int i = 1; i < nr; i++)
 		kmem_cache_free(cache, objs[i]);
 	kmem_cache_shrink(cache);
-	return nr <= MAX_OBJECTS && slab_objects(cache, slab->order) == nr && ST_FREE(slab->state) == nr - 1;
+	return nr <= MAX_OBJECTS && ST_FREE(slab->state) == nr - 1;
 }
 
 /* How deep in the chain p lies; -1: not at all. */
@@ -89,7 +91,7 @@ static void *take_one_by_one(void)
 
 	if (!obj)
 		return kmem_cache_alloc(cache, GFP_KERNEL);
-	mark_set(obj, cache->offset, 0);
+	object_take(cache, obj, cache->offset);
 	return obj;
 }
 
@@ -104,6 +106,7 @@ static void repair(void)
 		if (depth_of(objs[i]) >= 0)
 			continue;
 		lost++;
+		in_use_again(cache, objs[i]);
 		kmem_cache_free(cache, objs[i]);
 	}
 	kmem_cache_free(cache, objs[0]);

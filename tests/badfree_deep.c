@@ -47,6 +47,7 @@ static void put_again(void *unused)
 TEST(badfree, object_twice_below, "a slab whose objects are all free takes none")
 {
 	reports_begin();
+	test_frees_at_once();
 	cache = kmem_cache_create("twice", 64, 0, 0, NULL);
 	REQUIRE(cache != NULL);
 	object = kmem_cache_alloc(cache, GFP_KERNEL);
@@ -69,6 +70,7 @@ TEST(badfree, written_in_magazine,
 	if (!needs_magazines(64))
 		return;
 	reports_begin();
+	test_frees_at_once();
 	cache = kmem_cache_create("written", 64, 0, 0, NULL);
 	REQUIRE(cache != NULL);
 	object = kmem_cache_alloc(cache, GFP_KERNEL);
@@ -76,6 +78,7 @@ TEST(badfree, written_in_magazine,
 	mark_set(object, cache->offset, 0);
 	expect_reports_here(flush, NULL, 1, "was written to");
 	EXPECT_EQ(mm_check(), 0);
+	in_use_again(cache, object);
 	kmem_cache_free(cache, object); /* as it says that it is in use */
 	EXPECT_EQ(kmem_cache_destroy(cache), 0);
 }

@@ -22,6 +22,7 @@ static bool begin(size_t size, bool ctor)
 {
 	bool ok = true;
 
+	test_frees_at_once();
 	cache = kmem_cache_create("magazine", size, 0, 0, ctor ? construct : NULL);
 	if (!cache)
 		return false;
@@ -39,6 +40,7 @@ static bool begin(size_t size, bool ctor)
 static void end(void *lost)
 {
 	mark_set(lost, cache->offset, free_mark);
+	in_use_again(cache, lost);
 	kmem_cache_free(cache, lost);
 	kmem_cache_free(cache, objs[0]);
 	EXPECT_EQ(kmem_cache_destroy(cache), 0);

@@ -170,6 +170,7 @@ static void check_deferred(unsigned int cpu, unsigned int over)
 {
 	unsigned int n;
 
+	test_frees_at_once();
 	REQUIRE(begin(1024, 0));
 	n = cache->limit + over;
 	EXPECT_EQ(kmem_cache_destroy(cache), 0);

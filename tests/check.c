@@ -53,6 +53,7 @@ static void spoil_mark(const char *what, void *obj)
 /* A slab of several pages with objects in use, in a magazine, and in its chain. */
 static bool begin(void)
 {
+	test_frees_at_once();
 	s = kmem_cache_create("check", 500, 0, 0, NULL);
 	if (!s)
 		return false;

@@ -22,6 +22,7 @@ static unsigned int nr;
 /* n objects more than a magazine holds, and all magazines empty. */
 static bool begin(unsigned int over)
 {
+	test_frees_at_once();
 	cache = kmem_cache_create("defer", 72, 0, 0, NULL);
 	if (!cache || cache->limit + over > MAX_OBJS)
 		return false;
@@ -233,6 +234,7 @@ TEST(defer, contents, "a constructed object waits with every byte as it was")
 
 	if (!needs_magazines(72))
 		return;
+	test_frees_at_once();
 	cache = kmem_cache_create("defer", 72, 0, 0, build);
 	REQUIRE(cache != NULL);
 	for (unsigned int i = 0; i <= cache->limit; i++) {

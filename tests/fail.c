@@ -202,6 +202,7 @@ TEST(fail, at_hand, "without at_hand what the CPU has at hand is given; only the
 
 	if (!needs_magazines(64))
 		return;
+	test_frees_at_once();
 	kfree(kmalloc(64, GFP_KERNEL)); /* now there is one */
 	arm_slab(always, false);
 	EXPECT(!mm_tight);

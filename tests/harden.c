@@ -28,11 +28,12 @@ static bool take_slab(void)
 	cache = kmem_cache_create("harden", SIZE, 0, 0, NULL);
 	if (!cache)
 		return false;
-	nr = cache->objects;
+	nr = 1;
 	for (unsigned int i = 0; i < nr && i < MOST; i++) {
 		objs[i] = kmem_cache_alloc(cache, GFP_KERNEL);
 		if (!objs[i])
 			return false;
+		nr = slab_objects(cache, obj_slab(objs[0])->order);
 	}
 	return nr > 8 && nr <= MOST;
 }

@@ -196,6 +196,7 @@ TEST(hotplug, inject, "a CPU that goes, interrupted at its instructions by handl
 	victim = hotplug_victim();
 	if (!victim || !needs_magazines(64) || !step_possible() || !break_possible())
 		return;
+	test_frees_at_once();
 	REQUIRE(make_cache());
 	nr = 0;
 	made = sort = deferrals = nulls = 0;

@@ -251,6 +251,7 @@ bool states_begin(void)
 {
 	bool debug = slab_debug_flags("inject-same", state_flags) & SLAB_DEBUG_FLAGS;
 
+	test_frees_at_once();
 	same = kmem_cache_create("inject-same", debug ? 56 : 200, 0, state_flags, NULL);
 	other = kmem_cache_create("inject-other", debug ? 40 : 32, 0, state_flags, NULL);
 	remote = kmem_cache_create("inject-remote", 48, 0, state_flags, NULL);

@@ -40,6 +40,7 @@ static void make_whole(struct page *head)
 		debug_scribble(obj, -(s64)s->red_left, 0xcc, s->red_left);
 		debug_scribble(obj, s->size, 0xcc, s->offset - s->size);
 		mark_set(obj, s->offset, 0);
+		in_use_again(s, obj);
 		kmem_cache_free(s, obj);
 	}
 }

@@ -62,6 +62,10 @@ void test_skip(const char *why);
  * printed. Without it a case that causes one has failed. */
 void test_expect_reports(u64 n);
 
+/* The case looks at where a freed object goes: no quarantine keeps it from there. To be
+ * called before anything is freed; holds to the end of the case. */
+void test_frees_at_once(void);
+
 /* The case provokes exactly n findings of this build's checker (kernel/finding.h); they
  * are not printed. As with reports, without it a case that causes one has failed. */
 void test_expect_findings(u64 n);

@@ -27,7 +27,7 @@ HOSTED_LEFT_OUT += $(if $(filter thread,$(san_words)),arch/hosted/deliver_now.c,
 HOSTED_LEFT_OUT += $(if $(filter address,$(san_words)),,arch/hosted/asan.c)
 # Sanitizers come with string functions that check what they touch:
 HOSTED_LEFT_OUT += $(if $(filter address thread,$(san_words)),lib/string.c)
-HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT) arch/x86_64/%,$(wildcard arch/hosted/*.c) $(C_SRCS)) $(HOSTED_SHARED)
+HOSTED_C := $(filter-out $(HOSTED_LEFT_OUT) $(CONFIG_HOSTED_LEFT_OUT) arch/x86_64/%,$(wildcard arch/hosted/*.c) $(C_SRCS)) $(HOSTED_SHARED)
 HOSTED_OBJS := $(HOSTED_C:%.c=$(HOSTED)/%.o)
 
 # ---- what watches it. The first error ends the run. Each checker that the allocator

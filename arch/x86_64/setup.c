@@ -10,6 +10,7 @@
 #include "kernel/printk.h"
 #include "lib/string.h"
 #include "mm/early.h"
+#include "mm/kasan/kasan.h"
 #include "private.h"
 
 #define BOOT_REACH (4UL << 30) /* what the boot page tables map */
@@ -36,6 +37,14 @@ static void __noreturn setup_on_stack(void)
 	kernel_main();
 }
 
+/* The stack that this runs on has no redzones: nothing lies in its shadow's way. */
+static void shadow_setup(void)
+{
+	for (unsigned int i = 0; i < ram_spans.n; i++)
+		kasan_map_ram(ram_spans.s[i].base, ram_spans.s[i].end);
+	kasan_init(ram_spans.s[ram_spans.n - 1].end);
+}
+
 void setup_early(u32 magic, u64 mbi)
 {
 	boot_mark("entry");
@@ -50,5 +59,7 @@ void setup_early(u32 magic, u64 mbi)
 	early_set_limit(BOOT_REACH);
 	paging_init();
 	early_set_limit(DIRECT_MAP_MAX);
+	if (CONFIG_KASAN)
+		shadow_setup();
 	switch_stack(stack_alloc(), setup_on_stack);
 }

@@ -8,6 +8,7 @@
 #include <arch/paging.h>
 #include <arch/switch.h>
 #include "mm/early.h"
+#include "mm/kasan/kasan.h"
 #include "private.h"
 
 #define STACK_AREA_BASE 0xffffc90000000000UL
@@ -20,6 +21,8 @@ void *stack_alloc_size(u64 size)
 
 	for (u64 off = 0; off < size; off += PAGE_SIZE)
 		arch_map_4k(base + off, early_alloc(PAGE_SIZE, PAGE_SIZE), PROT_W);
+	if (CONFIG_KASAN)
+		kasan_map_stacks(STACK_AREA_BASE, base + size);
 	WRITE_ONCE(next, base + size);
 	return (void *)(base + size);
 }

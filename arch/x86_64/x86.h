@@ -7,6 +7,7 @@
 #ifndef X86_H
 #define X86_H
 
+#include <anyctx/config.h>
 #include <anyctx/percpu.h>
 #include <arch/cpu.h>
 
@@ -117,7 +118,8 @@ enum vector {
 	VEC_SPURIOUS = 0xff,
 };
 
-#define KERNEL_STACK_SIZE (32UL << 10)
+/* Redzones and calls before each access take room. */
+#define KERNEL_STACK_SIZE (32UL << 10 << CONFIG_KASAN)
 #define IST_STACK_SIZE (16UL << 10)
 
 /* ---- given by the entry part ---- */

@@ -20,6 +20,7 @@
 #ifndef ANYCTX_SLAB_H
 #define ANYCTX_SLAB_H
 
+#include <anyctx/config.h>
 #include <anyctx/gfp.h>
 
 #define KMALLOC_MAX_CACHE_SIZE 8192UL
@@ -72,7 +73,7 @@ extern __always_inline __attribute__((gnu_inline)) u32 __kmalloc_class_of(size_t
 
 extern __always_inline __attribute__((gnu_inline)) void *kmalloc(size_t size, gfp_t gfp)
 {
-	if (__builtin_constant_p(size) && size - 1 < KMALLOC_MAX_CACHE_SIZE && __builtin_constant_p(gfp) &&
+	if (!CONFIG_KASAN && __builtin_constant_p(size) && size - 1 < KMALLOC_MAX_CACHE_SIZE && __builtin_constant_p(gfp) &&
 	    !(gfp & ~GFP_PLAIN))
 		return __kmalloc_class(__kmalloc_class_of(size), gfp);
 	return __kmalloc_any(size, gfp);
@@ -80,7 +81,7 @@ extern __always_inline __attribute__((gnu_inline)) void *kmalloc(size_t size, gf
 
 extern __always_inline __attribute__((gnu_inline)) void *kmalloc_nolock(size_t size, gfp_t gfp, int node)
 {
-	if (__builtin_constant_p(size) && size - 1 < KMALLOC_MAX_CACHE_SIZE && __builtin_constant_p(gfp | node) &&
+	if (!CONFIG_KASAN && __builtin_constant_p(size) && size - 1 < KMALLOC_MAX_CACHE_SIZE && __builtin_constant_p(gfp | node) &&
 	    !(gfp & ~GFP_PLAIN) && node == NUMA_NO_NODE)
 		return __kmalloc_nolock_class(__kmalloc_class_of(size), gfp);
 	return __kmalloc_nolock_any(size, gfp, node);
