@@ -104,6 +104,7 @@ TEST(info, agrees, "meminfo, slabinfo and buddyinfo say what a walk finds while 
 	static void *objs[MANY];
 	u64 flags;
 
+	test_frees_at_once();
 	cache = kmem_cache_create("info-busy", 1000, 0, 0, NULL);
 	REQUIRE(cache && kmem_cache_alloc_bulk(cache, GFP_KERNEL, MANY, objs) == MANY);
 	flags = arch_irq_save();

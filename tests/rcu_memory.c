@@ -216,6 +216,7 @@ static void check_typesafe(void (*ctor)(void *))
 
 TEST(rcu, typesafe, "a freed object of a typesafe cache stays one, whole and to be reused, until a grace period has ended")
 {
+	test_frees_at_once();
 	check_typesafe(build);
 	check_typesafe(NULL);
 }
