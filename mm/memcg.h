@@ -125,10 +125,10 @@ static inline u8 *memcg_owners(const struct kmem_cache *s, const struct page *he
 	return (u8 *)pfn_addr(page_pfn(head)) + (PAGE_SIZE << head->order) - ((n + 7) & ~7u);
 }
 
+/* Its size, not its stride: what debugging adds is nobody's. */
 static inline u64 object_units(const struct kmem_cache *s)
 {
-	/* Nobody pays for the room of CONFIG=kasan. */
-	return (CONFIG_KASAN ? (s->size + 7) & ~7u : s->stride) >> UNIT_SHIFT;
+	return (s->size + 7) >> UNIT_SHIFT;
 }
 
 static inline u64 block_units(unsigned int order)

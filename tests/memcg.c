@@ -142,12 +142,6 @@ static void blocks(struct mem_cgroup *g, unsigned int order)
 	EXPECT_EQ(mem_cgroup_usage(g), 0);
 }
 
-/* The room that CONFIG=kasan keeps behind an object is nobody's. */
-static u64 paid_bytes(const struct kmem_cache *s)
-{
-	return CONFIG_KASAN ? (s->size + 7) & ~7u : s->stride;
-}
-
 TEST(memcg, blocks, "blocks of each order are charged, once, until their last reference is dropped")
 {
 	struct mem_cgroup *g = mem_cgroup_create(NULL, "blocks");
@@ -182,7 +176,8 @@ static void cache_case(size_t size, void (*ctor)(void *))
 		else
 			memset(p[i], 0xff, size);
 	}
-	EXPECT_EQ(mem_cgroup_usage(g), ARRAY_SIZE(p) * paid_bytes(s));
+	EXPECT_EQ(mem_cgroup_usage(g), ARRAY_SIZE(p) * (object_units(s) << UNIT_SHIFT));
+	EXPECT(object_units(s) << UNIT_SHIFT >= size && object_units(s) << UNIT_SHIFT <= s->stride);
 	set_active_memcg(was);
 	for (unsigned int i = 0; i < ARRAY_SIZE(p); i++)
 		kmem_cache_free(s, p[i]);

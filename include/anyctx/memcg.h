@@ -7,8 +7,8 @@
  * else is: what CPUs hold charged in advance is taken back before. A free gives back to
  * the group that paid, whoever frees and whichever group is active then.
  *
- * What is counted: of an object its place in the slab (kmem_cache_create's size, rounded
- * up as it lies there), of whole pages the pages. Objects of kmalloc above 2 KiB that are
+ * What is counted: of an object its size, rounded up to a multiple of 8 (of kmalloc's, what
+ * ksize tells), of whole pages the pages. Objects of kmalloc above 2 KiB that are
  * paid for are whole pages.
  *
  * Contexts: every call, any context. A group lives until its last reference has been
