@@ -66,8 +66,10 @@ static void read_inside(void *unused)
 
 TEST(rcu, own_reader, "a thread's reader holds a grace period up until its last unlock, whatever readers interrupt it")
 {
+	synchronize_rcu(); /* none is under way */
 	rcu_read_lock();
 	wanted = start_poll_synchronize_rcu();
+	EXPECT_EQ(get_state_synchronize_rcu(), wanted + 1); /* this one has begun too early for others */
 	rcu_read_lock();
 	for (unsigned int ctx = CTX_IRQ; ctx < NR_CONTEXT; ctx++)
 		run_in((enum context)ctx, 0, read_inside, NULL);
