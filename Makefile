@@ -17,6 +17,7 @@ MAKEFLAGS += --no-builtin-rules
 #	CONFIG_LEFT_OUT        sources that are not in it
 #	CONFIG_HOSTED_LEFT_OUT the same for the process alone (with %)
 #	CONFIG_ARGS            kernel arguments, before those of ARGS
+#	CONFIG_NO_REPLAY       it is larger than what the replay image holds
 CONFIG :=
 CONFIGS := $(patsubst config/%.mk,%,$(sort $(wildcard config/*.mk)))
 ifneq ($(filter-out $(CONFIGS),$(CONFIG)),)
@@ -216,12 +217,12 @@ mutants:
 	$(Q)$(PYTHON) tools/mutants.py '$(or $(M),*)'
 
 # The kernel; and the process, plain and as the sanitizers named by SAN= watch it.
-test_build = $(Q)$(MAKE) $(JOBS) --no-print-directory iso $(REPLAY_IMG) hosted
+test_build = $(Q)$(MAKE) $(JOBS) --no-print-directory iso $(if $(CONFIG_NO_REPLAY),,$(REPLAY_IMG)) hosted
 test_build_san = $(Q)$(MAKE) $(JOBS) --no-print-directory hosted SAN=$(1)
 
 # The images of all variants; a test of some cases needs none of them.
 presets:
-	$(Q)set -e; for c in $(CONFIGS); do $(MAKE) $(JOBS) --no-print-directory CONFIG=$$c iso build/$$c/replay.img; done
+	$(Q)set -e; for c in $(CONFIGS); do $(MAKE) $(JOBS) --no-print-directory CONFIG=$$c iso; done
 # In a build of its own settings: its suites and its part of the matrix.
 one_preset := $(if $(CONFIG),$(if $(T)$(SMP)$(ARGS),,--preset $(CONFIG)))
 
