@@ -64,6 +64,8 @@ CFLAGS_lib/string.o := -fno-tree-loop-distribute-patterns
 # It looks at memory that is free, where who watches would stop it.
 CFLAGS_mm/slab_debug.o := -fno-sanitize=all
 CFLAGS_mm/slab_debug_bytes.o := -fno-sanitize=all
+CFLAGS_mm/slab_debug_report.o := -fno-sanitize=all
+CFLAGS_tests/slab_debug_user.o := -fno-sanitize=all
 
 # ---- COVERAGE=yes: mm/ counts how often each line runs, by locked instructions, as NMIs
 # nest in everything. Less optimized, so that lines stay apart; in a BUILD of its own.

@@ -128,6 +128,9 @@ def main():
     for preset in presets.present():
         if not fnmatch.fnmatch(preset.name, options.only) or (preset.name != "default" and not preset.config and not preset.args):
             continue
+        if not presets.has_replay(preset.config):
+            print(f"---- {preset.name}: it has no replay image")
+            continue
         print(f"---- {preset.name}", flush=True)
         measured = measure(preset)
         failed += measured is None

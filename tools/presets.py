@@ -80,6 +80,11 @@ def config_args(config):
                           check=True).stdout.strip()
 
 
+def has_replay(config):
+    """Does the build of that name have an image that a clock by instructions can boot?"""
+    return not config or "CONFIG_NO_REPLAY" not in (ROOT / "config" / f"{config}.mk").read_text()
+
+
 def images(config):
     """What tools/qemu.sh is told of a build."""
     build = f"build/{config}" if config else "build"
