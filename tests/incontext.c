@@ -18,7 +18,7 @@ static struct {
 /* The hooks are the same on every CPU, and other NMIs may come. */
 static bool run_todo(void)
 {
-	if (todo.done || smp_processor_id() != todo.cpu)
+	if (__atomic_load_n(&todo.done, __ATOMIC_ACQUIRE) || smp_processor_id() != todo.cpu)
 		return false;
 	EXPECT_EQ(current_context(), todo.ctx);
 	todo.fn(todo.arg);
