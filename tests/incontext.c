@@ -12,17 +12,18 @@ static struct {
 	void (*fn)(void *);
 	void *arg;
 	enum context ctx;
-	u32 cpu, done;
+	u32 cpu;
+	u32 wanted; /* CPU + 1; 0: done */
 } todo;
 
 /* The hooks are the same on every CPU, and other NMIs may come. */
 static bool run_todo(void)
 {
-	if (__atomic_load_n(&todo.done, __ATOMIC_ACQUIRE) || smp_processor_id() != todo.cpu)
+	if (__atomic_load_n(&todo.wanted, __ATOMIC_ACQUIRE) != smp_processor_id() + 1)
 		return false;
 	EXPECT_EQ(current_context(), todo.ctx);
 	todo.fn(todo.arg);
-	__atomic_store_n(&todo.done, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&todo.wanted, 0, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -83,9 +84,9 @@ void run_in(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg)
 	todo.arg = arg;
 	todo.ctx = ctx;
 	todo.cpu = cpu;
-	__atomic_store_n(&todo.done, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&todo.wanted, cpu + 1, __ATOMIC_RELEASE);
 	start();
-	while (!__atomic_load_n(&todo.done, __ATOMIC_ACQUIRE))
+	while (__atomic_load_n(&todo.wanted, __ATOMIC_ACQUIRE))
 		cpu_relax();
 	if (cpu && (ctx == CTX_THREAD || ctx == CTX_DEBUG))
 		cpu_thread_wait(cpu);

@@ -70,19 +70,19 @@ static void some(unsigned int seed)
 
 static void on_nmi(struct regs *r)
 {
-	some((unsigned int)r->rip * 7 + (unsigned int)counter);
+	some((unsigned int)r->rip * 7 + (unsigned int)READ_ONCE(counter));
 }
 
 static bool on_trap(struct regs *r, u64 dr6)
 {
 	(void)dr6;
-	some((unsigned int)r->rsp / 8 + (unsigned int)counter);
+	some((unsigned int)r->rsp / 8 + (unsigned int)READ_ONCE(counter));
 	return true;
 }
 
 static void on_tick(struct regs *r)
 {
-	some((unsigned int)r->rip + (unsigned int)counter);
+	some((unsigned int)r->rip + (unsigned int)READ_ONCE(counter));
 }
 
 static void work(void *unused)
