@@ -17,4 +17,17 @@ void cpu1_begin(void (*fn)(void));
 bool cpu1_done(void);
 void cpu1_wait(void);
 
+/* name() as calls that may be nested in another: name_here on this CPU, name_there on CPU 1. */
+#define HERE_AND_THERE(name) \
+	static void name##_here(void *unused) \
+	{ \
+		(void)unused; \
+		name(); \
+	} \
+	static void name##_there(void *unused) \
+	{ \
+		(void)unused; \
+		on_cpu1(name); \
+	}
+
 #endif

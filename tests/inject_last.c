@@ -243,22 +243,11 @@ static bool block_is_there(void)
 
 /* ---- the other call, here and there ---- */
 
-#define BOTH(name) \
-	static void name##_here(void *unused) \
-	{ \
-		(void)unused; \
-		name(); \
-	} \
-	static void name##_there(void *unused) \
-	{ \
-		(void)unused; \
-		on_cpu1(name); \
-	}
-BOTH(take_theirs)
-BOTH(take_their_block)
-BOTH(give_their_block)
-BOTH(move)
-BOTH(relist)
+HERE_AND_THERE(take_theirs)
+HERE_AND_THERE(take_their_block)
+HERE_AND_THERE(give_their_block)
+HERE_AND_THERE(move)
+HERE_AND_THERE(relist)
 
 static void take_other_here(void *unused)
 {

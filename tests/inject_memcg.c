@@ -230,16 +230,7 @@ static void put_last(void)
 }
 
 #define BOTH(name) \
-	static void name##_here(void *unused) \
-	{ \
-		(void)unused; \
-		name(); \
-	} \
-	static void name##_there(void *unused) \
-	{ \
-		(void)unused; \
-		on_cpu1(name); \
-	} \
+	HERE_AND_THERE(name) \
 	static const struct nested_call name##_calls[] = { { #name " here", name##_here }, { #name " there", name##_there } };
 BOTH(take_and_give)
 BOTH(take_theirs)

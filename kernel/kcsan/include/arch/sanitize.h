@@ -9,20 +9,8 @@
 #ifndef ARCH_SANITIZE_H
 #define ARCH_SANITIZE_H
 
+#include "arch/hosted/sanitize/untold.h"
 #include "arch/hosted/sanitize/unseen.h"
-
-static __always_inline void sanitize_alloc(const void *p, size_t size, bool defined)
-{
-	(void)p;
-	(void)size;
-	(void)defined;
-}
-
-static __always_inline void sanitize_free(const void *p, size_t size)
-{
-	(void)p;
-	(void)size;
-}
 
 /* Order is none of its business: it sees accesses that meet in time. */
 static __always_inline void sanitize_release(const void *p)

@@ -9,22 +9,10 @@
 #ifndef ARCH_SANITIZE_H
 #define ARCH_SANITIZE_H
 
+#include "arch/hosted/sanitize/untold.h"
 #include "arch/hosted/sanitize/unseen.h"
 
 void __tsan_release(void *p);
-
-static __always_inline void sanitize_alloc(const void *p, size_t size, bool defined)
-{
-	(void)p;
-	(void)size;
-	(void)defined;
-}
-
-static __always_inline void sanitize_free(const void *p, size_t size)
-{
-	(void)p;
-	(void)size;
-}
 
 /* It knows neither fences nor the per-CPU instructions. */
 static __always_inline void sanitize_release(const void *p)
