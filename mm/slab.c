@@ -195,12 +195,13 @@ static int link_next(const struct kmem_cache *s, const struct page *head, const 
 #define FETCH_FROM 5
 static int chain_prefix(struct kmem_cache *s, struct page *head, u64 st, void **objs, unsigned int n, void **bad)
 {
+	char *start = slab_start(s, head);
 	int idx = (int)ST_HEAD(st);
 
 	if (n >= FETCH_FROM)
-		arch_fetch_run(slab_object(s, head, (unsigned int)idx), s->stride, n);
+		arch_fetch_run(start + (u64)(u32)idx * s->stride, s->stride, n);
 	for (unsigned int i = 0; i < n; i++) {
-		objs[i] = slab_object(s, head, (unsigned int)idx);
+		objs[i] = start + (u64)(u32)idx * s->stride;
 		idx = link_next(s, head, objs[i]);
 		if (idx < 0 || ((u32)idx == ST_NONE && i + 1 < ST_FREE(st))) {
 			*bad = objs[i];
