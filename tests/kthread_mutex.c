@@ -65,9 +65,10 @@ static int take_turn(void *arg)
 	return 0;
 }
 
+/* Until it sleeps: `blocked_on` alone is there before its priority has gone down the chain. */
 static void wait_blocked(const struct task *t)
 {
-	while (!READ_ONCE(t->blocked_on))
+	while (!READ_ONCE(t->blocked_on) || __atomic_load_n(&t->state, __ATOMIC_ACQUIRE) != TASK_PARKED)
 		yield();
 }
 
