@@ -83,7 +83,7 @@ static bool is_told(const char *text, size_t len)
 	static const char begin[] = "printk: ", end[] = " lines dropped\n";
 	size_t digits = len - (sizeof(begin) - 1) - (sizeof(end) - 1);
 
-	if (len < sizeof(begin) + sizeof(end) || digits > 9 || memcmp(text, begin, sizeof(begin) - 1) ||
+	if (len < sizeof(begin) - 1 + sizeof(end) || digits > 9 || memcmp(text, begin, sizeof(begin) - 1) ||
 	    memcmp(text + len - (sizeof(end) - 1), end, sizeof(end) - 1))
 		return false;
 	told += number_at(text + sizeof(begin) - 1, (unsigned int)digits, 10);
