@@ -6,6 +6,7 @@
  * Nobody frees while the storm goes on, so what is left at its end was there when some
  * call said NULL: the walk at the end finds every spurious failure.
  */
+#include <anyctx/irq_work.h>
 #include <anyctx/llist.h>
 #include <arch/debug.h>
 #include <arch/irq.h>
@@ -103,16 +104,28 @@ static bool all_done_here(void)
 	return true;
 }
 
+/* Interrupts of its own: the storm may be over before a timer's. */
+static DEFINE_PER_CPU(struct irq_work, storm_irq);
+
+static void in_irq_work(struct irq_work *w)
+{
+	(void)w;
+	work_here(BATCH);
+}
+
 static void storm_thread(void *unused)
 {
 	unsigned int me = smp_processor_id(), n = num_online_cpus();
 
 	(void)unused;
+	init_irq_work(this_cpu_ptr(storm_irq), in_irq_work);
 	for (u64 i = 0; !all_done_here(); i++) {
 		work_here(8);
+		irq_work_queue(this_cpu_ptr(storm_irq));
 		arch_breakpoint();
 		arch_send_nmi(i & 3 ? me : (unsigned int)(i / 4 % n));
 	}
+	irq_work_sync(this_cpu_ptr(storm_irq));
 	/* Others may not be done: their memory can only get less. */
 }
 
