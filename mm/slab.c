@@ -186,7 +186,7 @@ static int link_next(const struct kmem_cache *s, const struct page *head, const 
 
 	if (mark_get(obj, s->offset) != free_mark)
 		return -1;
-	return next == ST_NONE || next < slab_objects(s, head->order) ? (int)next : -1;
+	return next == ST_NONE || next < slab_objects(s, READ_ONCE(head->order)) ? (int)next : -1;
 }
 
 /* The first n objects of the chain that st heads, to objs; returns the index behind
