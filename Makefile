@@ -17,7 +17,7 @@ MAKEFLAGS += --no-builtin-rules
 #	CONFIG_LEFT_OUT        sources that are not in it
 #	CONFIG_HOSTED_LEFT_OUT the same for the process alone (with %)
 #	CONFIG_ARGS            kernel arguments, before those of ARGS
-#	CONFIG_NO_REPLAY       it is larger than what the replay image holds
+#	CONFIG_NO_REPLAY       with its tests it is larger than what the replay image holds
 CONFIG :=
 CONFIGS := $(patsubst config/%.mk,%,$(sort $(wildcard config/*.mk)))
 ifneq ($(filter-out $(CONFIGS),$(CONFIG)),)
@@ -27,7 +27,12 @@ ifneq ($(CONFIG),)
   include config/$(CONFIG).mk
 endif
 CONFIG_CFLAGS += $(if $(CONFIG),-DCONFIG_NAME='"$(CONFIG)"')
-BUILD := build$(if $(CONFIG),/$(CONFIG))
+# TESTS=no: without the test cases, in a directory of its own; what the benchmarks use of them stays.
+TESTS := yes
+ifeq ($(TESTS),no)
+  CONFIG_LEFT_OUT += $(filter-out tests/incontext.c tests/step.c,$(wildcard tests/*.c tests/*/*.c))
+endif
+BUILD := build$(if $(CONFIG),/$(CONFIG))$(if $(filter no,$(TESTS)),/bench-only)
 
 # ---- toolchain: x86_64-elf- if there is one, else the native gcc; CROSS= sets it by hand
 CROSS_DIR ?= $(HOME)/opt/cross

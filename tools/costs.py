@@ -3,7 +3,8 @@
 
 Boots the replay image of every preset of tools/presets.py that is a build or has arguments,
 under a clock that counts instructions, so one run is enough and the same image gives the same
-figures again. Bytes are the image's own.
+figures again. Bytes are the image's own. Of a build that is too large for the replay image the
+instructions are those of one without its tests.
 
   costs.py            boots them all; figures to build/bench/costs.json
   costs.py --doc      writes the tables of docs/costs.md, by the last results
@@ -59,15 +60,17 @@ def sizes(build):
 
 def measure(preset):
     """Its figures, or None."""
-    build = f"build/{preset.config}" if preset.config else "build"
-    make = ["make", "--no-print-directory", f"CONFIG={preset.config}", "iso", f"{build}/replay.img"]
-    subprocess.run(make, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    tests = presets.has_replay(preset.config)
+    replay = f"{presets.directory(preset.config, tests)}/replay.img"
+    make = ["make", "--no-print-directory", f"CONFIG={preset.config}"]
+    subprocess.run([*make, "iso"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*make, f"TESTS={'yes' if tests else 'no'}", replay], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     args = " ".join(f"{CASES} {presets.config_args(preset.config)} {preset.args}".split())
-    figures, text = bench.boot(f"costs-{preset.name}", args, MACHINE | presets.images(preset.config))
+    figures, text = bench.boot(f"costs-{preset.name}", args, MACHINE | presets.images(preset.config, tests))
     if figures is None:
         return None
     free = re.search(r"^anyctx: boot, \d+ CPUs, (\d+) MiB$", text, re.M)
-    return {"figures": figures, "bytes": sizes(build), "MiB": int(free[1]) if free else 0}
+    return {"figures": figures, "bytes": sizes(presets.directory(preset.config)), "MiB": int(free[1]) if free else 0}
 
 
 def known():
@@ -127,9 +130,6 @@ def main():
     OUT.parent.mkdir(parents=True, exist_ok=True)
     for preset in presets.present():
         if not fnmatch.fnmatch(preset.name, options.only) or (preset.name != "default" and not preset.config and not preset.args):
-            continue
-        if not presets.has_replay(preset.config):
-            print(f"---- {preset.name}: it has no replay image")
             continue
         print(f"---- {preset.name}", flush=True)
         measured = measure(preset)

@@ -81,14 +81,19 @@ def config_args(config):
 
 
 def has_replay(config):
-    """Does the build of that name have an image that a clock by instructions can boot?"""
+    """Does the build of that name, with its tests, have an image that a clock by instructions can boot?"""
     return not config or "CONFIG_NO_REPLAY" not in (ROOT / "config" / f"{config}.mk").read_text()
 
 
-def images(config):
+def directory(config, tests=True):
+    """Where make puts a build; tests: it has its test cases."""
+    return "build" + (f"/{config}" if config else "") + ("" if tests else "/bench-only")
+
+
+def images(config, tests=True):
     """What tools/qemu.sh is told of a build."""
-    build = f"build/{config}" if config else "build"
-    return {"ISO": f"{build}/anyctx.iso", "REPLAY_IMG": f"{build}/replay.img"} if config else {}
+    build = directory(config, tests)
+    return {"ISO": f"{build}/anyctx.iso", "REPLAY_IMG": f"{build}/replay.img"} if config or not tests else {}
 
 
 def runs(full, cut, only=None):
