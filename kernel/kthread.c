@@ -28,23 +28,14 @@ KPARAM_INT(threads, "threads", 0, MAX_THREADS, "threads that there may be at onc
 static struct task pool[MAX_THREADS + (CONFIG_RT ? NR_CPUS : 0)];
 static unsigned int nr_threads;
 
-unsigned int kthreads_on(unsigned int cpu)
+struct task *kthread_slot(unsigned int i)
 {
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < nr_threads; i++)
-		n += READ_ONCE(pool[i].used) && READ_ONCE(pool[i].cpu) == cpu;
-	return n;
+	return i < nr_threads ? &pool[i] : NULL;
 }
 
-static unsigned int least_busy(void)
+bool kthread_alive(const struct task *t)
 {
-	unsigned int cpu, best = 0;
-
-	for_each_online_cpu(cpu)
-		if (kthreads_on(cpu) < kthreads_on(best))
-			best = cpu;
-	return best;
+	return READ_ONCE(t->used) && __atomic_load_n(&t->joiner, __ATOMIC_SEQ_CST) != TASK_GONE;
 }
 
 static struct task *take_slot(void)
@@ -96,12 +87,12 @@ struct task *kthread_create(int (*fn)(void *arg), void *arg, const char *name)
 	t->wanted = CPU_ANY;
 	t->stop = t->pinned = t->boost = 0;
 	t->long_work = 0;
-	t->dying = t->sleeping = false;
+	t->dying = t->sleeping = t->per_cpu = false;
 	t->joiner = NULL;
 	t->group = NULL;
 	t->rsp = arch_new_stack(t->stack_top, run_thread);
 	t->parked = true;
-	WRITE_ONCE(t->cpu, least_busy());
+	WRITE_ONCE(t->cpu, least_busy_cpu());
 	__atomic_store_n(&t->state, TASK_PARKED, __ATOMIC_SEQ_CST);
 	return t;
 }
@@ -121,9 +112,18 @@ struct task *kthread_create_on_cpu(int (*fn)(void *arg), void *arg, unsigned int
 
 	if (!t)
 		return NULL;
-	t->wanted = (s32)cpu;
+	if (!sched_want_cpu(t, (s32)cpu)) { /* the CPU is about to go */
+		__atomic_store_n(&t->used, 0, __ATOMIC_RELEASE);
+		return NULL;
+	}
 	t->cpu = cpu;
 	return t;
+}
+
+void kthread_set_per_cpu(struct task *t)
+{
+	BUG_ON(READ_ONCE(t->wanted) == CPU_ANY);
+	WRITE_ONCE(t->per_cpu, true);
 }
 
 struct task *kthread_run_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cpu, const char *name)

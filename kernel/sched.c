@@ -23,12 +23,13 @@
 #include <arch/switch.h>
 #include "kernel/context.h"
 #include "kernel/panic.h"
+#include "kernel/smp.h"
 #include "kernel/task.h"
 #include "kernel/tick.h"
 #include "mm/mm.h"
 
 DEFINE_PER_CPU(struct rq, rq);
-static DEFINE_PER_CPU(struct llist_head, wakes);
+DEFINE_PER_CPU(struct llist_head, wakes);
 static DEFINE_PER_CPU(struct task, first_task);
 static DEFINE_PER_CPU(struct task *, task_now);
 
@@ -44,11 +45,19 @@ struct task *current_task(void)
 
 /* ------------------------------------------------------------- messages */
 
-static void send_to(struct task *t, unsigned int cpu)
+void sched_put(struct task *t, unsigned int cpu)
 {
 	WRITE_ONCE(t->cpu, cpu);
 	if (llist_add(&t->node, per_cpu_ptr(wakes, cpu)))
 		arch_send_ipi(cpu, IPI_RESCHED);
+}
+
+/* First on the list, then the look: a CPU that goes does it the other way round (cpu.c). */
+void sched_send(struct task *t, unsigned int cpu)
+{
+	sched_put(t, cpu);
+	if (unlikely(!cpu_online(cpu)))
+		sched_take_over(cpu);
 }
 
 bool wake_up_process(struct task *t)
@@ -64,16 +73,20 @@ bool wake_up_process(struct task *t)
 			break;
 	}
 	if (was == TASK_PARKED)
-		send_to(t, READ_ONCE(t->cpu));
+		sched_send(t, READ_ONCE(t->cpu));
 	return was == TASK_PARKED;
 }
 
-/* Where the thread has to be instead of here, or -1. */
-static int elsewhere(const struct task *t)
+/* A CPU that is about to go is nobody's to go to, and keeps but who is bound to it. */
+int sched_elsewhere(const struct task *t)
 {
 	s32 wanted = READ_ONCE(t->wanted);
 
-	return wanted == CPU_ANY || (u32)wanted == smp_processor_id() || READ_ONCE(t->pinned) ? -1 : wanted;
+	if ((u32)wanted == smp_processor_id() || READ_ONCE(t->pinned))
+		return -1;
+	if (wanted != CPU_ANY && cpu_active((u32)wanted))
+		return wanted;
+	return likely(cpu_active(smp_processor_id())) ? -1 : (int)least_busy_cpu();
 }
 
 static void ask_resched(void)
@@ -91,9 +104,9 @@ static void arrived(struct rq *q, struct task *t)
 		t->parked = false;
 		return;
 	}
-	cpu = elsewhere(t); /* asked once: it may change */
+	cpu = sched_elsewhere(t); /* asked once: it may change */
 	if (cpu >= 0) {
-		send_to(t, (unsigned int)cpu);
+		sched_send(t, (unsigned int)cpu);
 		return;
 	}
 	t->parked = false;
@@ -122,7 +135,7 @@ static struct task *pick(struct rq *q)
 {
 	for (;;) {
 		struct task *t = rq_take(q);
-		int cpu = t ? elsewhere(t) : -1;
+		int cpu = t ? sched_elsewhere(t) : -1;
 
 		if (cpu < 0)
 			return t ? t : q->first;
@@ -131,7 +144,7 @@ static struct task *pick(struct rq *q)
 			continue;
 		}
 		q->sent++;
-		send_to(t, (unsigned int)cpu);
+		sched_send(t, (unsigned int)cpu);
 	}
 }
 
@@ -142,10 +155,10 @@ void sched_switched(void)
 
 	q->leaving = NULL;
 	if (leaving) {
-		int cpu = elsewhere(leaving);
+		int cpu = sched_elsewhere(leaving);
 
 		q->sent++;
-		send_to(leaving, cpu < 0 ? smp_processor_id() : (unsigned int)cpu);
+		sched_send(leaving, cpu < 0 ? smp_processor_id() : (unsigned int)cpu);
 	} else if (prev->dying) {
 		kthread_gone(prev);
 	}
@@ -173,7 +186,7 @@ static void reschedule(bool in_front)
 
 	this_cpu_write64(need_resched, 0);
 	take_messages(q);
-	if (!prev->parked && elsewhere(prev) < 0)
+	if (!prev->parked && sched_elsewhere(prev) < 0)
 		rq_add(q, prev, in_front);
 	else if (!prev->parked)
 		q->leaving = prev;
@@ -290,7 +303,7 @@ void sched_tick(void)
 	wake_sleepers(q);
 	if (t->parked)
 		return;
-	if (elsewhere(t) >= 0 || (--t->slice <= 0 && rq_highest(q) >= (int)task_prio(t)))
+	if (sched_elsewhere(t) >= 0 || (--t->slice <= 0 && rq_highest(q) >= (int)task_prio(t)))
 		ask_resched();
 }
 
@@ -301,7 +314,9 @@ void sched_ipi(void)
 
 	take_messages(q);
 	rq_sort(q);
-	if (q->curr->parked ? q->levels != 0 : elsewhere(q->curr) >= 0 || rq_highest(q) > (int)task_prio(q->curr))
+	if (unlikely(!cpu_active(smp_processor_id())))
+		sched_look(q);
+	if (q->curr->parked ? q->levels != 0 : sched_elsewhere(q->curr) >= 0 || rq_highest(q) > (int)task_prio(q->curr))
 		ask_resched();
 }
 
@@ -322,11 +337,26 @@ void sched_set_priority(struct task *t, unsigned int prio)
 		rt_mutex_requeue(t);
 }
 
+/* The store, then the look; cpu_down: the mask, then a look at all threads. So one of the two
+ * sees the other, and no thread is bound to a CPU that goes. */
+bool sched_want_cpu(struct task *t, s32 cpu)
+{
+	s32 was = __atomic_exchange_n(&t->wanted, cpu, __ATOMIC_SEQ_CST);
+
+	if (cpu == CPU_ANY || cpu == was || cpu_active((u32)cpu))
+		return true;
+	if (was != CPU_ANY && !cpu_active((u32)was))
+		was = CPU_ANY; /* it was not seen there either */
+	__atomic_compare_exchange_n(&t->wanted, &cpu, was, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return false;
+}
+
 int kthread_set_cpu(struct task *t, int cpu)
 {
-	if (t->first || cpu < CPU_ANY || (cpu >= 0 && !cpu_online((unsigned int)cpu)))
+	if (t->first || t->per_cpu || cpu < CPU_ANY || (cpu >= 0 && !cpu_online((unsigned int)cpu)))
 		return -EINVAL;
-	WRITE_ONCE(t->wanted, cpu);
+	if (!sched_want_cpu(t, cpu))
+		return -EINVAL;
 	if (t == current_task() && in_thread() && !arch_irqs_disabled() && !this_cpu_read64(preempt_count))
 		yield();
 	else
@@ -351,7 +381,7 @@ void migrate_enable(void)
 	if (!in_thread())
 		return;
 	WRITE_ONCE(t->pinned, t->pinned - 1);
-	if (!t->pinned && elsewhere(t) >= 0)
+	if (!t->pinned && sched_elsewhere(t) >= 0)
 		sched_priority_changed(t);
 }
 

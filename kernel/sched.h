@@ -18,8 +18,20 @@ void sched_ipi(void);
 void cpu_idle(void);
 /* fn(arg) on a thread of its own, which is waited for; here if there is none. */
 void call_in_thread(int (*fn)(void *arg), void *arg);
-/* Threads of the pool that are on a CPU; may have changed when it returns. */
-unsigned int kthreads_on(unsigned int cpu);
+/*
+ * A CPU goes offline (sched_cpu.c). When it is not active any more: a thread that is bound to
+ * it, by name; then one that keeps it, which the CPU is asked, and has until `end` (arch_ns) to
+ * say; NULL: none, and from then on none will but its per-CPU threads. CPU 0, thread.
+ * pause: let others run, for about a tick.
+ */
+const char *sched_bound_to(unsigned int cpu);
+const char *sched_keeps_cpu(unsigned int cpu, u64 end);
+void sched_pause(void);
+/* That CPU itself, interrupts off: does no thread keep it? What is on it goes elsewhere, or
+ * sleeps with it: before its bit is cleared, and after. */
+bool sched_may_leave(void);
+void sched_leave(void);
+void sched_left(void);
 /* Any context. */
 void cpu_wake(unsigned int cpu);
 

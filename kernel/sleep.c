@@ -3,8 +3,9 @@
  *
  * Invariant: a thread is on the list of its CPU exactly while `sleeping`, and then it is
  * parked, or on its way into it. Who is woken before its time is taken off when the
- * message comes, before it can go elsewhere. This CPU, interrupts off; but for the calls
- * of kthread.h at the end.
+ * message comes, before it can go elsewhere; and all are taken off while a CPU that goes is
+ * still online, as nobody else takes its messages until then. This CPU, interrupts off; but
+ * for the calls of kthread.h at the end.
  */
 #include <arch/cpu.h>
 #include "kernel/task.h"
@@ -45,22 +46,48 @@ struct task *sleepers_due(struct rq *q, u64 tick)
 	return t;
 }
 
+/* What is left it learns when it runs, on another CPU: by the ticks of CPU 0, which stays.
+ * One more, as both CPUs' may have been nearly over. */
+void sleepers_leave(struct rq *q)
+{
+	u64 here = tick_number(smp_processor_id()), there = tick_number(0);
+	struct task *t = q->sleepers, **at = &q->sleepers;
+
+	while (t) {
+		struct task *next = t->next_sleeper;
+
+		if (t->per_cpu) {
+			*at = t;
+			at = &t->next_sleeper;
+		} else {
+			t->sleeping = false;
+			t->wake_at = there + (t->wake_at > here ? t->wake_at - here : 0) + 1;
+			t->tick_cpu = 0;
+			__atomic_store_n(&t->cpu, least_busy_cpu(), __ATOMIC_SEQ_CST);
+			wake_up_process(t);
+		}
+		t = next;
+	}
+	*at = NULL;
+}
+
 /* What is left is counted by the tick of the CPU that it slept on. */
 s64 schedule_timeout(s64 ticks)
 {
-	unsigned int cpu;
-	u64 end;
+	struct task *t = current_task();
 	s64 left;
 
 	if (ticks <= 0)
 		return 0;
 	check_may_sleep("schedule_timeout");
 	arch_irq_disable();
-	cpu = smp_processor_id();
-	end = tick_number(cpu) + (u64)ticks;
+	t->tick_cpu = smp_processor_id();
+	t->wake_at = tick_number(t->tick_cpu) + (u64)ticks;
 	park_irqs_off((u64)ticks);
-	left = (s64)(end - tick_number(cpu));
+	left = (s64)(t->wake_at - tick_number(t->tick_cpu));
 	arch_irq_enable();
+	if (left > ticks)
+		left = ticks;
 	return left > 0 ? left : 0;
 }
 

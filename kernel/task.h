@@ -40,9 +40,11 @@ struct task {
 	bool sleeping;         /* its CPU: on the list of sleepers */
 	u32 used, stop;        /* anyone: taken from the pool; asked to end */
 	u32 pinned;            /* itself: depth of migrate_disable */
+	bool per_cpu;          /* set once, before its CPU can go: stands still while that is offline */
 	u64 long_work;         /* itself: of long_work_begin */
 	struct task *next_sleeper;
-	u64 wake_at;           /* its CPU: tick */
+	u64 wake_at;           /* its CPU: tick, */
+	u32 tick_cpu;          /* its CPU: as this one counts */
 	struct task *joiner;   /* NULL, who waits for the end, or TASK_GONE; by exchange */
 	struct mem_cgroup *group; /* its CPU: that pays, while it does not run */
 	int (*fn)(void *);
@@ -72,9 +74,12 @@ struct rq {
 	struct task *sleepers;  /* the next to wake is first */
 	struct task *prev;      /* across a switch: who was switched away from */
 	struct task *leaving;   /* the same if it goes to another CPU */
+	const struct task *keeps; /* what the last look found */
+	u64 looks;
 	u64 switches, preemptions, sent;
 };
 DECLARE_PER_CPU(struct rq, rq);
+DECLARE_PER_CPU(struct llist_head, wakes); /* its messages */
 
 /* ---- runqueue.c: interrupts off, this CPU's ---- */
 void rq_add(struct rq *q, struct task *t, bool in_front);
@@ -90,6 +95,8 @@ void sleepers_add(struct rq *q, struct task *t, u64 tick);
 void sleepers_remove(struct rq *q, struct task *t);
 /* One that is due, taken out; NULL: none. */
 struct task *sleepers_due(struct rq *q, u64 tick);
+/* This CPU, still online, goes: all but its own are taken out, and woken. */
+void sleepers_leave(struct rq *q);
 
 /* ---- rtmutex.c: its own priority has changed ---- */
 void rt_mutex_requeue(struct task *t);
@@ -104,6 +111,14 @@ void check_may_sleep(const char *call);
 void park_irqs_off(u64 ticks);
 /* The thread that runs ends; interrupts off. */
 void __noreturn sched_end(void);
+/* Where a thread of this CPU has to be instead, or -1. */
+int sched_elsewhere(const struct task *t);
+/* That is to be `cpu`, or CPU_ANY. False: that CPU is offline or about to go; all is as before. */
+bool sched_want_cpu(struct task *t, s32 cpu);
+/* Onto a CPU's list of messages, with an IPI if that was empty; and the same, and on to another
+ * one if that CPU is offline. Any context; who has made it RUNNABLE, or taken it from a queue. */
+void sched_put(struct task *t, unsigned int cpu);
+void sched_send(struct task *t, unsigned int cpu);
 /* First thing in a new thread, and after each switch: see to the one before. */
 void sched_switched(void);
 
@@ -111,5 +126,17 @@ void sched_switched(void);
 /* Nothing of it is in use any more. Interrupts off. */
 void kthread_gone(struct task *t);
 void kthread_prepare(void);
+/* The i-th of the pool, in use or not; NULL: there are no more. */
+struct task *kthread_slot(unsigned int i);
+/* Taken from the pool, and its stack is still in use, or will be. */
+bool kthread_alive(const struct task *t);
+
+/* ---- sched_cpu.c ---- */
+/* Of the CPUs that threads may come to, the one with the fewest. Any context. */
+unsigned int least_busy_cpu(void);
+/* What waits on the list of a CPU that is offline goes elsewhere. Any context. */
+void sched_take_over(unsigned int cpu);
+/* This CPU is to go: those that are to be elsewhere leave; who keeps it? Interrupts off. */
+void sched_look(struct rq *q);
 
 #endif

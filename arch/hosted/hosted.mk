@@ -17,7 +17,7 @@ HOSTED := $(BUILD)/hosted$(subst $() ,,$(foreach s,$(san_words),-$(call san_shor
 HOSTED_LEFT_OUT := \
 	$(wildcard tests/entry_*.c) \
 	tests/paging.c tests/acpi.c tests/apic.c tests/multiboot2.c \
-	kernel/sched.c kernel/kthread.c kernel/sleep.c kernel/runqueue.c kernel/wait.c kernel/rtmutex.c kernel/crash_thread.c $(wildcard tests/kthread*.c)
+	kernel/sched.c kernel/sched_cpu.c kernel/kthread.c kernel/sleep.c kernel/runqueue.c kernel/wait.c kernel/rtmutex.c kernel/crash_thread.c $(wildcard tests/kthread*.c)
 # entry_*: the entry code, IST stacks and debug registers; paging: page tables and
 # rights; acpi, apic, multiboot2: tables and devices; threads: arch/hosted/threads.c says why. And parts of the machine that a process has as well:
 HOSTED_SHARED := arch/x86_64/rseq.c arch/x86_64/insn.c arch/x86_64/span.c arch/x86_64/backtrace.c

@@ -34,10 +34,35 @@ void call_in_thread(int (*fn)(void *arg), void *arg)
 	fn(arg);
 }
 
-unsigned int kthreads_on(unsigned int cpu)
+const char *sched_bound_to(unsigned int cpu)
 {
 	(void)cpu;
-	return 0;
+	return NULL;
+}
+
+const char *sched_keeps_cpu(unsigned int cpu, u64 end)
+{
+	(void)cpu;
+	(void)end;
+	return NULL;
+}
+
+bool sched_may_leave(void)
+{
+	return true;
+}
+
+void sched_leave(void)
+{
+}
+
+void sched_left(void)
+{
+}
+
+void sched_pause(void)
+{
+	cpu_relax();
 }
 
 bool crash_in_thread(const char *how)

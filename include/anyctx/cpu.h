@@ -6,8 +6,10 @@
  * free that it had put off, and its share of memory are where all others reach them; what
  * it had counted stays counted. Nothing is allocated on the way, either way.
  *
+ * Its threads go to other CPUs, asleep or not; see kthread_set_per_cpu for those that do not.
+ *
  * Contexts. All calls here: thread context with interrupts on (checked; else a panic).
- * cpu_down and cpu_up: on CPU 0 (checked as well).
+ * cpu_down and cpu_up: on CPU 0, outside of preempt_disable (checked as well); they may sleep.
  */
 #ifndef ANYCTX_CPU_H
 #define ANYCTX_CPU_H
@@ -16,9 +18,12 @@
 
 /*
  * Take a CPU offline; returns when it sleeps. 0: it is offline, or was. -EINVAL: there is
- * no such CPU. -EBUSY: it is CPU 0, or its thread runs something, or kernel threads are on it
- * (with CONFIG=rt: always); nothing has happened.
+ * no such CPU. -EBUSY, and it is as before: it is CPU 0, or what it ran at boot runs a function,
+ * or another call takes it off already; or a thread is bound to it, or has stayed in
+ * migrate_disable for CPU_DOWN_MS, asleep or not: the console has the thread's name. With
+ * CONFIG=rt who holds or waits for a spinlock or local lock is in migrate_disable.
  */
+#define CPU_DOWN_MS 1000
 int cpu_down(unsigned int cpu);
 /* Bring it back; returns when it idles. 0: it is online, or was. -EINVAL: there is none. */
 int cpu_up(unsigned int cpu);

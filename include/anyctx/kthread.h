@@ -35,7 +35,7 @@ struct task;
 struct task *kthread_create(int (*fn)(void *arg), void *arg, const char *name);
 /* The same, and it runs. */
 struct task *kthread_run(int (*fn)(void *arg), void *arg, const char *name);
-/* The same on one CPU; NULL also if there is no such CPU. */
+/* The same on one CPU; NULL also if there is no such CPU, or it is about to go offline. */
 struct task *kthread_create_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cpu, const char *name);
 struct task *kthread_run_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cpu, const char *name);
 /* Wait until it has ended: what fn returned. The thread is gone then. Each thread is
@@ -72,8 +72,17 @@ void sched_set_priority(struct task *t, unsigned int prio);
 unsigned int task_priority(const struct task *t);
 /*
  * It runs on that CPU only, or goes on where it is (CPU_ANY). The thread itself is there
- * on return; another moves within a tick. -EINVAL: there is no such CPU, or it is one of
- * the threads that stay.
+ * on return; another moves within a tick. -EINVAL: there is no such CPU, or it is offline or
+ * about to go; or it is one of the threads that stay.
  */
 int kthread_set_cpu(struct task *t, int cpu);
+
+/*
+ * A CPU that goes offline (cpu.h) sends threads that may be anywhere to others, also while
+ * they sleep; it stays if a thread is bound to it. But for a thread of which this was said,
+ * once, by who made it for that CPU: it stands still, wherever it is outside of
+ * migrate_disable, and goes on when the CPU is back; time for its sleeps stands still as well.
+ * It is to sleep again and again.
+ */
+void kthread_set_per_cpu(struct task *t);
 #endif

@@ -1,0 +1,86 @@
+/*
+ * hotplug_rcu.c - a CPU goes offline in the middle of a grace period: it is not waited for any
+ * more, and who else reads still is.
+ */
+#include <anyctx/cpu.h>
+#include <anyctx/rcupdate.h>
+#include <arch/cpu.h>
+#include "kernel/rcu.h"
+#include "tests/hotplug.h"
+#include "tests/rcu_reader.h"
+#include "tests/test.h"
+
+#define ROUNDS 20
+
+static u64 ran;
+
+static void count_run(struct rcu_head *head)
+{
+	(void)head;
+	__atomic_fetch_add(&ran, 1, __ATOMIC_RELAXED);
+}
+
+static void ended(u64 n)
+{
+	u64 tries = 0;
+
+	while (!poll_state_synchronize_rcu(n) && tries++ < 100000000)
+		cpu_relax();
+	EXPECT(poll_state_synchronize_rcu(n));
+}
+
+/* A function that waits on the CPU that goes. */
+static void put_off(void *head)
+{
+	call_rcu(head, count_run);
+}
+
+TEST(hotplug, grace_period, "a grace period begun before a CPU goes ends without it; what waited for one on that CPU is done")
+{
+	unsigned int cpu = hotplug_victim();
+	struct rcu_head head;
+
+	if (!cpu)
+		return;
+	ran = 0;
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		u64 n;
+
+		EXPECT_EQ(smp_call_function_single(cpu, put_off, &head, true), 0);
+		n = start_poll_synchronize_rcu();
+		EXPECT_EQ(cpu_down(cpu), 0);
+		ended(n);
+		EXPECT_EQ(READ_ONCE(ran), i + 1);
+		EXPECT(!rcu_waits_for(cpu));
+		synchronize_rcu();
+		n = start_poll_synchronize_rcu();
+		EXPECT_EQ(cpu_up(cpu), 0);
+		ended(n);
+	}
+}
+
+TEST(hotplug, grace_period_read, "a CPU goes and comes while a reader of another holds a grace period up: it goes on being held up")
+{
+	unsigned int cpu = hotplug_victim();
+
+	if (!cpu)
+		return;
+	if (cpu < 2) {
+		test_skip("needs three CPUs");
+		return;
+	}
+	for (enum context ctx = CTX_THREAD; ctx < NR_CONTEXT; ctx++) {
+		u64 n;
+
+		reader_begin(ctx, 1);
+		n = start_poll_synchronize_rcu();
+		if (ctx == CTX_THREAD || ctx == CTX_DEBUG) { /* else it would keep CPU 1 from its share of memory */
+			EXPECT_EQ(cpu_down(cpu), 0);
+			EXPECT(!reader_polled(n));
+			EXPECT_EQ(cpu_up(cpu), 0);
+		}
+		EXPECT(!reader_polled(n));
+		reader_end();
+		ended(n);
+	}
+}
