@@ -225,20 +225,23 @@ static bool run_once(const struct interrupted *c, const struct injection *x, con
 	return point_end(c, nested, at);
 }
 
-static u64 missed; /* places where the call did not come */
+static u64 missed; /* places where the call did not come, nor before them */
 
-/* What earlier points left in the map may lead it another way: then there is a new trace. */
+/* What earlier points left in the map may lead it another way, which may not come by here:
+ * then there is a new trace, and the place before is tried. */
+#define TRIES 4
 static bool point(const struct interrupted *c, const struct injection *x, const char *nested, u64 at)
 {
-	bool ran, ok = run_once(c, x, nested, at, &ran);
+	for (u64 i = 0; i < TRIES; i++) {
+		bool ran, ok = run_once(c, x, nested, at > i ? at - i : 1, &ran);
 
-	if (ran || !ok)
-		return ok;
-	if (at > trace(c, x))
-		return true; /* it is shorter now */
-	ok = run_once(c, x, nested, at, &ran);
-	missed += !ran;
-	return ok;
+		if (ran || !ok)
+			return ok;
+		if (at > trace(c, x))
+			return true; /* it is shorter now */
+	}
+	missed++;
+	return true;
 }
 
 /* A set of all nested calls and the flush come at every instruction; in a long
@@ -274,8 +277,9 @@ void sweep_with(const struct interrupted *c, const struct nested_call *calls, un
 			points++;
 		}
 	}
-	/* Another CPU that has not served its IPI is not sent one: few places may be missed. */
-	EXPECT(missed * 10 <= points);
+	/* Another CPU that has not served its IPI is not sent one: few places may be missed; of
+	 * less than ten, one. */
+	EXPECT(missed * 10 < points + 10 && missed < points);
 	test_note("%lu instructions, %lu points, %lu nested calls, %lu points failed, %lu missed", n, points,
 		  nested_made, bad, missed);
 	figures_add(c, &(struct sweep_figures){ .instructions = n, .points = points, .failed = bad,
