@@ -251,6 +251,9 @@ int cpu_down(unsigned int cpu)
 {
 	check_thread();
 	BUG_ON(smp_processor_id() != 0);
+	if (rcu_read_lock_held())
+		panic("cpu_down inside a reader: it may wait for threads that wait for it");
+	BUG_ON(this_cpu_read64(preempt_count));
 	if (cpu >= num_possible_cpus())
 		return -EINVAL;
 	if (!cpu)

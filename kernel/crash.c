@@ -3,6 +3,8 @@
  * apart: by the watchdog, the panic report, the exit status. CPU 0, after boot.
  */
 #include "kernel/crash.h"
+#include <anyctx/cpu.h>
+#include <anyctx/rcupdate.h>
 #include <anyctx/slab.h>
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
@@ -18,7 +20,7 @@
 static s64 lockup = -1;
 KPARAM_INT(lockup, "lockup", -1, NR_CPUS - 1, "this CPU spins with interrupts off; -1: none");
 static const char *crash;
-KPARAM_STR(crash, "crash", "end badly: panic, everywhere, wild, stack, threadstack, deadlock, triple, hang, badfree, nocache, circle, unlock, end, sleep");
+KPARAM_STR(crash, "crash", "end badly: panic, everywhere, wild, stack, threadstack, deadlock, triple, hang, badfree, nocache, rcu, rcubarrier, rcuoffline, circle, unlock, end, sleep");
 
 static void crash_panic(void)
 {
@@ -110,6 +112,25 @@ static void crash_nocache(void)
 	kmem_cache_create("no-cache", 0, 0, SLAB_PANIC, NULL);
 }
 
+/* Who waits for all readers, and is one. */
+static void crash_rcu(void)
+{
+	rcu_read_lock();
+	synchronize_rcu();
+}
+
+static void crash_rcubarrier(void)
+{
+	rcu_read_lock();
+	rcu_barrier();
+}
+
+static void crash_rcuoffline(void)
+{
+	rcu_read_lock();
+	cpu_down(num_possible_cpus() - 1);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -117,7 +138,8 @@ static const struct {
 	{ "panic", crash_panic },       { "everywhere", crash_everywhere }, { "wild", crash_wild },
 	{ "stack", crash_stack_start }, { "deadlock", crash_deadlock },     { "triple", crash_triple },
 	{ "hang", crash_hang },         { "badfree", crash_badfree },       { "nocache", crash_nocache },
-	{ "threadstack", crash_threadstack },
+	{ "threadstack", crash_threadstack },                               { "rcu", crash_rcu },
+	{ "rcubarrier", crash_rcubarrier },                                 { "rcuoffline", crash_rcuoffline },
 };
 
 static bool crash_as_asked(void)

@@ -157,11 +157,20 @@ bool poll_state_synchronize_rcu(u64 state)
 	return ended;
 }
 
+void rcu_check_may_wait(const char *call)
+{
+	if (unlikely(rcu_read_lock_held()))
+		panic("%s inside a reader: it would wait for itself", call);
+	if (unlikely(!in_thread() || arch_irqs_disabled()))
+		panic("%s in %s: it waits for readers of all CPUs", call,
+		      in_thread() ? "a thread with interrupts off" : "an interrupt or exception");
+}
+
 void synchronize_rcu(void)
 {
 	u64 n;
 
-	BUG_ON(!in_thread() || arch_irqs_disabled() || rcu_read_lock_held());
+	rcu_check_may_wait("synchronize_rcu");
 	n = start_poll_synchronize_rcu();
 	while (!poll_state_synchronize_rcu(n))
 		cpu_relax();

@@ -11,6 +11,8 @@ void rcu_init(void);
 
 /* A grace period up to this number is to end, as soon as may be. */
 void rcu_want(u64 number);
+/* Else a panic that says why this call may not wait for readers. */
+void rcu_check_may_wait(const char *call);
 /* If this CPU is outside of readers, the running grace period is told so. True: that was
  * new to it. */
 bool rcu_note_quiet(void);

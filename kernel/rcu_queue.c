@@ -243,7 +243,7 @@ void rcu_barrier(void)
 {
 	struct barrier b;
 
-	BUG_ON(!in_thread() || arch_irqs_disabled() || rcu_read_lock_held());
+	rcu_check_may_wait("rcu_barrier");
 	cpus_read_lock();
 	on_each_cpu(barrier_begin, &b, true);
 	for (;;) {

@@ -115,6 +115,8 @@ def preset_boots(config):
     program = f"build/{config}/hosted/anyctx"
     todo = [suite(f"{config}-smp{n}", 400 * preset.slow, f"test=* {args}", SMP=n, **given) for n in presets.CPUS]
     todo.append(job(f"{config}-smp2", 300 * preset.slow, 3, args=args, SMP=min(2, preset.cpus), **given))
+    if preset.cpus > 1:
+        todo.append(job(f"{config}-hotplug", 300 * preset.slow, 3, args=f"hotplug=50 {args}", SMP=4, **given))
     todo += matrix(True, config)
     if (ROOT / program).exists():
         cpus = min(4, preset.cpus)
@@ -187,6 +189,7 @@ def boots(long):
         job("uefi-smp2", 200, 3, SMP=2, FIRMWARE="uefi"),
         job("fail-refills", 200, 5, args=FAIL_REFILLS, SMP=4),
         job("fail-all", 200, 5, args=FAIL_ALL, SMP=2),
+        job("hotplug", 200, 5, args="hotplug=20", SMP=4),
         job("memcg", 200, 5, args="memcg=6", SMP=4),
         job("memcg-refused", 200, 5, args="memcg=6 memcg_percent=50", SMP=2),
         replay("smp2", 150, "seconds=1 seed={seed}", SMP=2),
@@ -211,6 +214,9 @@ def boots(long):
         outcome("mutex-unlock", "crash=unlock", [PANIC], [r"rt_mutex_unlock\(0x[0-9a-f]+\) by thread other: owner is cpu"]),
         outcome("thread-end", "crash=end", [PANIC], [r"thread other ends with interrupts off, or holding its CPU"]),
         outcome("thread-sleep", "crash=sleep", [PANIC], [r"park in a thread that keeps its CPU"]),
+        outcome("rcu-in-reader", "crash=rcu", [PANIC], [r"synchronize_rcu inside a reader: it would wait for itself", r"synchronize_rcu\+0x"]),
+        outcome("rcu-barrier-in-reader", "crash=rcubarrier", [PANIC], [r"rcu_barrier inside a reader: it would wait for itself"]),
+        outcome("offline-in-reader", "crash=rcuoffline", [PANIC], [r"cpu_down inside a reader: it may wait for threads that wait for it"]),
         outcome("wild-write", "crash=wild", [PANIC], [r"(?i)page fault|#PF", r"\w+\+0x[0-9a-f]+"]),
         outcome("little-memory", "test=*", [FAIL, PANIC], [r"(?i)memory"], timeout=200,
                 MEM="16M"),
