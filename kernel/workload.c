@@ -24,6 +24,7 @@
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
 #include "kernel/workload_block.h"
+#include "kernel/workload_hotplug.h"
 #include "kernel/workload_memcg.h"
 #include "kernel/workload_op.h"
 #include "kernel/workload_rate.h"
@@ -179,16 +180,19 @@ static void direct(void)
 		print_progress(now);
 		job.next_line_ns = now - (now - job.start_ns) % SECOND + SECOND;
 	}
-	if (goes_on(now))
+	if (goes_on(now)) {
 		rate_adapt(now);
-	else
-		__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+		hotplug_step(now);
+		return;
+	}
+	hotplug_end();
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 }
 
 static void work(void *unused)
 {
 	(void)unused;
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) && !hotplug_stops_here()) {
 		ops_thread();
 		if (smp_processor_id() == 0)
 			direct();
@@ -210,6 +214,7 @@ static void run(void)
 	fail_arm(fail_arguments());
 	ops_hooks_set();
 	rate_begin();
+	hotplug_begin(work, job.start_ns);
 	on_each_cpu_thread(work, NULL);
 	rate_end();
 	ops_hooks_clear();
@@ -336,6 +341,7 @@ static void end(bool begun)
 		       now.deferred_served - job.before.deferred_served);
 		fail_print();
 		require(job_groups_end(refused()), "groups did not refuse what they had to, and that alone");
+		require(hotplug_print(), "CPUs did not go offline as they were asked to");
 		require(worst_print(), "a nolock call took longer than its bound");
 	}
 	check(&now, differences);

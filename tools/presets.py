@@ -49,7 +49,7 @@ PRESETS = (
     Preset("hardened", config="hardened", sweep="cut", slow=2),
     Preset("kasan", config="kasan", sweep="cut", slow=6),
     Preset("lockdep", config="lockdep", sweep="cut", slow=3),
-    Preset("rt", config="rt", sweep="full", slow=2),
+    Preset("rt", config="rt", tests="matrix.*,hotplug.*", sweep="full", slow=2),
     Preset("tiny", config="tiny", sweep="full"),
     Preset("up", config="up", sweep="full", cpus=1),
     Preset("no-cx16", machine=no_cx16),
