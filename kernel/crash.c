@@ -146,7 +146,7 @@ static bool crash_as_asked(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(crashes); i++)
 		if (!strcmp(crash, crashes[i].name)) {
-			crashes[i].run();
+			crash_in_context(crashes[i].run);
 			return false;
 		}
 	if (crash_in_thread(crash))

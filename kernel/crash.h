@@ -10,6 +10,10 @@
  * not be done, or was survived. CPU 0, thread context, after boot. */
 bool crash_if_asked(void);
 
+/* fn in the context, and with the CPU offline, that crash_in=, crash_inside= and
+ * crash_offline= ask for (crash_context.c). */
+void crash_in_context(void (*fn)(void));
+
 /* The bad ends that want threads (crash_thread.c); false: it is none of them. */
 bool crash_in_thread(const char *how);
 

@@ -83,7 +83,8 @@ static void print_others(void)
 			continue;
 		}
 		print_symbol(symbol, sizeof(symbol), *per_cpu_ptr(stopped_at, cpu));
-		printk("  CPU %u stopped at %s\n", cpu, symbol);
+		printk("  CPU %u stopped at %s%s\n", cpu, symbol,
+		       mm_in_text(*per_cpu_ptr(stopped_at, cpu)) ? ", in the allocator" : "");
 	}
 }
 
@@ -172,6 +173,33 @@ static void claim(const char *message, u64 pc)
 	depth = 1;
 }
 
+/* The innermost call of the allocator that this CPU is in, if it is in any. */
+static void print_mm_call(const struct regs *r)
+{
+	u64 at[MAX_FRAMES];
+	unsigned int n = arch_backtrace(r->rip, r->rbp, at, MAX_FRAMES), from = 0, end;
+	char in[SYMBOL_SIZE], by[SYMBOL_SIZE] = "?";
+
+	while (from < n && !mm_in_text(at[from]))
+		from++;
+	if (from == n) {
+		printk("this CPU is not in the allocator\n");
+		return;
+	}
+	for (end = from + 1; end < n && mm_in_text(at[end]);)
+		end++;
+	print_symbol(in, sizeof(in), at[from]);
+	if (end < n)
+		print_symbol(by, sizeof(by), at[end]);
+	printk("this CPU is in the allocator: at %s, called by %s\n", in, by);
+}
+
+static void print_mm(const struct regs *r)
+{
+	print_mm_call(r);
+	mm_print_state();
+}
+
 static void __noreturn die(const struct regs *r, const char *message)
 {
 	arch_irq_disable();
@@ -184,7 +212,7 @@ static void __noreturn die(const struct regs *r, const char *message)
 	print_backtrace(r->rip, r->rbp);
 	print_others();
 	if (mm_usable)
-		mm_print_meminfo();
+		print_mm(r);
 	printk("end of panic\n");
 	arch_exit(EXIT_PANIC);
 }

@@ -50,8 +50,7 @@ void walk_all(struct walk *w, void (*each)(struct page *head))
 		}
 	}
 	for (unsigned int c = 0; c < num_possible_cpus(); c++)
-		for (unsigned int i = 0; i < NR_PRIVATE; i++)
-			w->private += popcount32((u32)READ_ONCE(per_cpu_ptr(page_cpu, c)->private[i]));
+		w->private += page_private(c);
 }
 
 static u64 pages_of(enum page_type type)
@@ -97,13 +96,21 @@ bool mm_in_text(u64 pc)
 
 /* ------------------------------------------------------------------ views */
 
+u64 page_private(unsigned int cpu)
+{
+	u64 n = 0;
+
+	for (unsigned int i = 0; i < NR_PRIVATE; i++)
+		n += popcount32((u32)READ_ONCE(per_cpu_ptr(page_cpu, cpu)->private[i]));
+	return n;
+}
+
 static u64 private_pages(void)
 {
 	u64 n = 0;
 
 	for (unsigned int c = 0; c < num_possible_cpus(); c++)
-		for (unsigned int i = 0; i < NR_PRIVATE; i++)
-			n += popcount32((u32)READ_ONCE(per_cpu_ptr(page_cpu, c)->private[i]));
+		n += page_private(c);
 	return n;
 }
 

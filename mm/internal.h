@@ -225,6 +225,8 @@ bool word_give(u64 w, u32 mask);
 bool words_give(u64 w, u64 n);
 /* Take n whole words from w, n a power of two and at least 2. */
 bool words_take(u64 w, u64 n, bool force);
+/* Is that CPU in the middle of one, or was it left so? */
+bool words_open_on(unsigned int cpu);
 /* The free map of a word as it stands now, holds resolved. 0 in a line that is
  * not split. */
 u32 word_peek(u64 w);
@@ -271,8 +273,9 @@ void hints_clear(u64 line);
 u64 hint_next(enum hint h, u64 line, u64 end);
 /* Around each change of the map that a hint must follow. */
 void hint_begin(void);
-/* Is this CPU between the two? Any context. */
+/* Is this CPU between the two? Any context. Is that one? */
 bool hint_open_here(void);
+bool hint_open_on(unsigned int cpu);
 void hint_end(void);
 bool hint_busy(void);
 /* The same before and after a look by hints, and not HINT_BUSY: all hints were right
@@ -301,6 +304,8 @@ void line_page_give(u64 pfn, enum page_type type);
 void page_freed_tight(void);
 /* The node whose memory this CPU takes first. */
 int page_home_node(void);
+/* How many pages that CPU has for itself. */
+u64 page_private(unsigned int cpu);
 /* Give back this CPU's private pages; how many. Any context. */
 u64 page_flush_cpu(void);
 /* An allocation ends with NULL. */
@@ -540,6 +545,7 @@ void hand_close(unsigned int slot);
 /* How many are open, on all CPUs: none at rest. */
 unsigned int hands_open(void);
 bool hand_open_here(void);
+unsigned int hands_open_on(unsigned int cpu);
 
 /* A free object that has lost its mark: reported, and nobody gets it any more. */
 void object_lost(const struct kmem_cache *s, const void *obj);
@@ -571,6 +577,9 @@ void magazine_open(struct kmem_cache *s);
 /* Does cpu's magazine hold obj? Racy from elsewhere. */
 bool magazine_holds(const struct kmem_cache *s, unsigned int cpu, const void *obj);
 u64 magazine_count(const struct kmem_cache *s, unsigned int cpu);
+/* The same, in any state of things: MAGAZINE_DAMAGED if the words are none of a magazine. */
+#define MAGAZINE_DAMAGED (~0UL)
+u64 magazine_count_checked(u32 id, unsigned int cpu);
 
 /* alloc.c: the paths from call to object and back */
 void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid);

@@ -141,6 +141,11 @@ bool hint_open_here(void)
 	return (u32)this_cpu_read64(hint_work);
 }
 
+bool hint_open_on(unsigned int cpu)
+{
+	return (u32)READ_ONCE(*per_cpu_ptr(hint_work, cpu));
+}
+
 /* Busy may also be a call of this very CPU that we have interrupted. */
 u64 hint_version(void)
 {

@@ -199,6 +199,22 @@ u64 magazine_count(const struct kmem_cache *s, unsigned int cpu)
 	return (u64)(top - c->floor);
 }
 
+/* Only a pointer that magazine_setup put there is followed. */
+u64 magazine_count_checked(u32 id, unsigned int cpu)
+{
+	struct cache_cpu *c = per_cpu_ptr(cache_cpu[id], cpu);
+	u64 own = id <= NR_KMALLOC ? (u64)kmalloc_magazine(id, cpu) : (u64)(caches + id)->magazines + cpu * MAG_BYTES;
+	void **top = READ_ONCE(c->top), **floor = READ_ONCE(c->floor), **end = READ_ONCE(c->end);
+
+	if (top == closed.slot + MAG_SLOTS && floor == top && end == top)
+		return 0;
+	if ((u64)end != own + MAG_BYTES || (u64)floor <= own || floor > top || top > end || ((u64)floor | (u64)top) & 7)
+		return MAGAZINE_DAMAGED;
+	if (top == end && READ_ONCE(end[-1]) == magazine_bottom)
+		return 0;
+	return (u64)(top - floor);
+}
+
 bool magazine_holds(const struct kmem_cache *s, unsigned int cpu, const void *obj)
 {
 	struct cache_cpu *c = per_cpu_ptr(cache_cpu[s->id], cpu);

@@ -77,7 +77,12 @@ bool mm_keeps_pages(void);
  */
 u64 mm_call_bound(void);
 
-/* The shell's and the panic's views. */
+/* All that counters tell, in whatever state: the panic's view. Any context. */
+void mm_print_state(void);
+/* The same figures by a full walk, to compare with. At rest, thread. */
+void mm_print_walk(void);
+
+/* The shell's views. */
 void mm_print_meminfo(void);
 void mm_print_slabinfo(void);
 void mm_print_buddyinfo(void);

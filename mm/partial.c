@@ -58,6 +58,11 @@ bool hand_open_here(void)
 	return READ_ONCE(this_cpu_ptr(hands)->depth);
 }
 
+unsigned int hands_open_on(unsigned int cpu)
+{
+	return READ_ONCE(per_cpu_ptr(hands, cpu)->depth);
+}
+
 unsigned int hands_open(void)
 {
 	unsigned int n = 0;

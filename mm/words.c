@@ -80,6 +80,13 @@ static u64 word_resolve(u64 w, bool force)
 	return v;
 }
 
+bool words_open_on(unsigned int cpu)
+{
+	u64 state = load(&holds[cpu].status) & 3;
+
+	return state == UNDECIDED || state == SUCCESS;
+}
+
 u32 word_peek(u64 w)
 {
 	u64 seen, *status, v = load(&free_words[w]);

@@ -62,6 +62,7 @@ class Boot:
     machine: dict = field(default_factory=dict)  # SMP, MEM, FIRMWARE, NUMA, CPU, MACHINE, QEMU; HOSTED: a command
     statuses: tuple = (PASS,)   # outcome: the statuses that are right
     expect: tuple = ()          # outcome, suite: regular expressions that must be in the log
+    check: object = None        # outcome: a function of the log, which returns what is wrong
     nmi_floor: int = 0          # job: NMI operations in all
 
     @property
@@ -125,9 +126,61 @@ def preset_boots(config):
     return todo
 
 
-def outcome(name, args, statuses, expect, timeout=90, **machine):
+def outcome(name, args, statuses, expect, timeout=90, check=None, **machine):
     machine.setdefault("SMP", 2)
-    return Boot("outcome-" + name, "outcome", args, timeout, machine, tuple(statuses), tuple(expect))
+    return Boot("outcome-" + name, "outcome", args, timeout, machine, tuple(statuses), tuple(expect), check)
+
+
+# A panic of crash_context.c: what the allocator's walk found before it, and what its counters told in it.
+TOLD_BEFORE = r"^walk: (\d+) pages free, (\d+) of them private; in slabs (\d+), in kmalloc blocks (\d+), in page blocks (\d+)$"
+TOLD_AFTER = (r"^memory: \d+ pages managed \(\d+ MiB\), (\d+) free, (\d+) of them private to a CPU\n"
+              r"  pages in slabs (\d+), in kmalloc blocks (\d+), in page blocks (\d+)$")
+
+
+def panic_figures(text, slack):
+    """Each figure of pages is at most that far from the walk's; with 0, so are those of slabs and objects."""
+    before, after = re.findall(TOLD_BEFORE, text, re.M), re.findall(TOLD_AFTER, text, re.M)
+    used = re.findall(r"^crash: (\d+) objects are in use$", text, re.M)
+    out = re.findall(r"^walk: (\d+) objects are not in their slabs$", text, re.M)
+    kept = re.findall(r"^  CPU \d+ keeps (\d+) pages, (\d+) objects, 0 frees for later; in hand: \d+ slabs", text, re.M)
+    if not (len(before) == len(after) == len(used) == len(out) == 1 and kept):
+        return ["the allocator's figures are not told, or not once"]
+    before, after = [[int(n) for n in row[0]] for row in (before, after)]
+    problems = []
+    if not all(before[i] for i in (0, 2, 3, 4)) or any(abs(a - b) > slack for a, b in zip(before, after)):
+        problems.append(f"pages free, private, in slabs, kmalloc blocks, page blocks: {before} by the walk, {after} told")
+    if sum(int(pages) for pages, _ in kept) != after[1]:
+        problems.append(f"CPUs keep {kept}, {after[1]} pages in all")
+    wanted = int(out[0]) - int(used[0])
+    if not slack and (sum(int(objects) for _, objects in kept) != wanted or not wanted):
+        problems.append(f"CPUs keep {kept}, {wanted} objects by the walk")
+    slabs = [dict(re.findall(rf"^{begin}cache (\S+): (\d+) slabs", text, re.M)) for begin in ("walk: ", "  ")]
+    if not slack and (slabs[0] != slabs[1] or not slabs[0]):
+        problems.append(f"slabs {slabs[0]} by the walk, {slabs[1]} told")
+    return problems
+
+
+# What names a panic's context, by the words of crash_in=.
+PANIC_CONTEXTS = {"thread": "thread", "irqoff": "thread", "irq": "irq", "nmi": "nmi", "debug": "debug"}
+
+
+def panics():
+    """In each context: outside of the allocator, where the figures are exact, and in the middle of a call of it, with a
+    CPU offline."""
+    todo = []
+    for where, context in PANIC_CONTEXTS.items():
+        told = [rf"^PANIC on CPU 0 in {context} context: as asked for by crash=panic$", r"^rip [0-9a-f]{16} crash_panic\+0x",
+                r"^  [0-9a-f]{16} setup_on_stack\+0x\S+$", r"^  not tight: little memory is below \d+ pages",
+                r"^end of panic$", r"\A((?!panic in panic)[\s\S])*\Z", rf"^rsp \S+ rbp \S+ rflags {'2' if where == 'thread' else ''}[0-9a-f]{{2}} cs 8 "]
+        todo.append(outcome(f"panic-{where}", f"crash=panic crash_in={where}", [PANIC],
+                            told + [r"^this CPU is not in the allocator$", r"^  CPU 1 stopped at \w+\+0x"],
+                            check=lambda text: panic_figures(text, 0)))
+        todo.append(outcome(f"panic-{where}-inside", f"crash=panic crash_in={where} crash_inside=1 crash_offline=2", [PANIC],
+                            told + [r"^this CPU is in the allocator: at \w+\+0x\S+, called by crash_in_context\+0x",
+                                    r"^  CPU 1 stopped at \w+\+0x", r"^  CPU 2 is offline$",
+                                    r"^  CPU 2 keeps 0 pages, 0 objects, 0 frees for later; in hand: 0 slabs$"],
+                            check=lambda text: panic_figures(text, 96), SMP=3))
+    return todo
 
 
 def replay(name, timeout, args, **machine):
@@ -229,7 +282,7 @@ def boots(long):
         outcome("no-qemu", "", [NO_QEMU], [r"does not run", r"tools/setup\.sh"], QEMU="tools/no-such-qemu"),
         outcome("bad-qemu", "", [NO_QEMU], [r"cmpxchg16b", r"tools/setup\.sh"], QEMU="tools/fake-qemu-7.2.sh"),
     ]
-    todo += matrix(False)
+    todo += panics() + matrix(False)
     if long:
         todo += [replace(boot, name=boot.name.replace("hosted", f"hosted-{name}"))
                  for name, program in HOSTED.items() for boot in hosted_boots(program, True)]
@@ -532,7 +585,7 @@ def judge_job(boot, status, text):
 
 def judge_outcome(boot, status, text):
     verdict = Verdict()
-    problems = status_problems(boot, status, text) + missing(boot, text)
+    problems = status_problems(boot, status, text) + missing(boot, text) + (boot.check(text) if boot.check else [])
     verdict.problems = problems
     verdict.passed, verdict.failed = int(not problems), int(bool(problems))
     return verdict
