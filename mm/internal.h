@@ -579,7 +579,7 @@ bool magazine_holds(const struct kmem_cache *s, unsigned int cpu, const void *ob
 u64 magazine_count(const struct kmem_cache *s, unsigned int cpu);
 /* The same, in any state of things: MAGAZINE_DAMAGED if the words are none of a magazine. */
 #define MAGAZINE_DAMAGED (~0UL)
-u64 magazine_count_checked(u32 id, unsigned int cpu);
+u64 magazine_count_checked(const struct kmem_cache *s, unsigned int cpu);
 
 /* alloc.c: the paths from call to object and back */
 void *cache_alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid);

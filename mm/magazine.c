@@ -200,10 +200,11 @@ u64 magazine_count(const struct kmem_cache *s, unsigned int cpu)
 }
 
 /* Only a pointer that magazine_setup put there is followed. */
-u64 magazine_count_checked(u32 id, unsigned int cpu)
+u64 magazine_count_checked(const struct kmem_cache *s, unsigned int cpu)
 {
+	u64 id = (u64)(s - caches); /* what it says of itself may be wrong */
 	struct cache_cpu *c = per_cpu_ptr(cache_cpu[id], cpu);
-	u64 own = id <= NR_KMALLOC ? (u64)kmalloc_magazine(id, cpu) : (u64)(caches + id)->magazines + cpu * MAG_BYTES;
+	u64 own = id <= NR_KMALLOC ? (u64)kmalloc_magazine((u32)id, cpu) : (u64)s->magazines + cpu * MAG_BYTES;
 	void **top = READ_ONCE(c->top), **floor = READ_ONCE(c->floor), **end = READ_ONCE(c->end);
 
 	if (top == closed.slot + MAG_SLOTS && floor == top && end == top)

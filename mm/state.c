@@ -20,7 +20,7 @@ static u64 cached_by(unsigned int cpu, unsigned int *damaged)
 	u64 n = 0;
 
 	for (u32 id = 1; id < MAX_CACHES; id++) {
-		u64 count = caches[id].live ? magazine_count_checked(id, cpu) : 0;
+		u64 count = caches[id].live ? magazine_count_checked(&caches[id], cpu) : 0;
 
 		if (count == MAGAZINE_DAMAGED)
 			++*damaged;
@@ -47,7 +47,7 @@ static void print_cache(u32 id)
 	u64 slabs = 0, objects = 0;
 
 	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
-		u64 count = magazine_count_checked(id, c);
+		u64 count = magazine_count_checked(&caches[id], c);
 
 		slabs += READ_ONCE(per_cpu_ptr(cache_cpu[id], c)->slabs);
 		objects += count == MAGAZINE_DAMAGED ? 0 : count;

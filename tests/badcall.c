@@ -48,7 +48,7 @@ void expect_bad_in(const struct bad_call *b, enum context ctx, unsigned int cpu)
 	run_in(ctx, cpu, b->fn, b->arg);
 	check_count(b->call, before, 1);
 	snprintf(start, sizeof(start), "%s(%lx) on CPU %u in %s: ", b->call, (u64)b->ptr, cpu,
-		 context_name(ctx));
+		 context_name(context_of_place(ctx)));
 	if (strncmp(mm_last_report(), start, strlen(start)) || !contains(mm_last_report(), b->word))
 		test_fail(__FILE__, __LINE__, "report '%s', expected '%s...%s'", mm_last_report(), start,
 			  b->word);
@@ -58,7 +58,7 @@ void expect_bad(const struct bad_call *b, unsigned int contexts)
 {
 	unsigned int last = num_online_cpus() - 1;
 
-	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++) {
+	for (unsigned int ctx = 0; ctx < NR_PLACES; ctx++) {
 		if (!(contexts >> ctx & 1))
 			continue;
 		expect_bad_in(b, (enum context)ctx, 0);

@@ -16,12 +16,17 @@ static struct {
 	u32 wanted; /* CPU + 1; 0: done */
 } todo;
 
+enum context context_of_place(enum context place)
+{
+	return place == CTX_IRQS_OFF ? CTX_THREAD : place;
+}
+
 /* The hooks are the same on every CPU, and other NMIs may come. */
 static bool run_todo(void)
 {
 	if (__atomic_load_n(&todo.wanted, __ATOMIC_ACQUIRE) != smp_processor_id() + 1)
 		return false;
-	EXPECT_EQ(current_context(), todo.ctx);
+	EXPECT_EQ(current_context(), context_of_place(todo.ctx));
 	todo.fn(todo.arg);
 	__atomic_store_n(&todo.wanted, 0, __ATOMIC_RELEASE);
 	return true;
@@ -48,11 +53,18 @@ static void in_irq(struct irq_work *w)
 
 static void in_its_thread(void *unused)
 {
+	u64 flags;
+
 	(void)unused;
-	if (todo.ctx == CTX_DEBUG)
+	if (todo.ctx == CTX_DEBUG) {
 		arch_breakpoint();
-	else
+	} else if (todo.ctx == CTX_IRQS_OFF) {
+		flags = arch_irq_save();
 		run_todo();
+		arch_irq_restore(flags);
+	} else {
+		run_todo();
+	}
 }
 
 static void start(void)
@@ -88,7 +100,7 @@ void run_in(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg)
 	start();
 	while (__atomic_load_n(&todo.wanted, __ATOMIC_ACQUIRE))
 		cpu_relax();
-	if (cpu && (ctx == CTX_THREAD || ctx == CTX_DEBUG))
+	if (cpu && (context_of_place(ctx) == CTX_THREAD || ctx == CTX_DEBUG))
 		cpu_thread_wait(cpu);
 	set_nmi_hook(NULL);
 	set_trap_hook(NULL);

@@ -6,6 +6,11 @@
 
 #include "kernel/context.h"
 
+/* A fifth: a thread with interrupts off. Reports call it a thread. */
+#define CTX_IRQS_OFF NR_CONTEXT
+#define NR_PLACES (NR_CONTEXT + 1)
+enum context context_of_place(enum context place);
+
 /*
  * fn(arg) once in context ctx of that CPU; returns when it has run. CPU 0, thread
  * context; uses the NMI or trap hook. The CPU must take interrupts if that is the

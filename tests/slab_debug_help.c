@@ -73,7 +73,7 @@ void debug_everywhere(void (*each)(enum context ctx, unsigned int cpu))
 {
 	unsigned int last = num_online_cpus() - 1;
 
-	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++) {
+	for (unsigned int ctx = 0; ctx < NR_PLACES; ctx++) {
 		each((enum context)ctx, 0);
 		if (last)
 			each((enum context)ctx, last);

@@ -26,7 +26,7 @@ static void expect_track(const void *obj, enum track which, enum context ctx, un
 	char symbol[96] = "";
 
 	EXPECT_EQ(t->used, 1);
-	EXPECT_EQ(t->context, ctx);
+	EXPECT_EQ(t->context, context_of_place(ctx));
 	EXPECT_EQ(t->cpu, cpu);
 	print_symbol(symbol, sizeof(symbol), t->addr[0]);
 	if (!contains(symbol, by))
@@ -141,7 +141,7 @@ static void print_everywhere(enum context ctx, unsigned int cpu)
 
 TEST(slab_debug, printed, "a report shows the bytes, both owners and the state of the slab and of the allocator")
 {
-	test_expect_reports(NR_CONTEXT * (num_online_cpus() > 1 ? 2 : 1));
+	test_expect_reports(NR_PLACES * (num_online_cpus() > 1 ? 2 : 1));
 	debug_everywhere(print_everywhere);
 }
 

@@ -64,7 +64,7 @@ void expect_findings_in(enum context ctx, unsigned int cpu, void (*fn)(void *), 
 
 	run_in(ctx, cpu, fn, arg);
 	expect_findings(n, words);
-	snprintf(where, sizeof(where), "CPU %u in %s", cpu, context_name(ctx));
+	snprintf(where, sizeof(where), "CPU %u in %s", cpu, context_name(context_of_place(ctx)));
 	if (n && !finding_says(where))
 		test_fail(__FILE__, __LINE__, "no '%s' in: %s", where, finding_text());
 }

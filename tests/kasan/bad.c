@@ -38,7 +38,7 @@ static void expect_in(enum context ctx, unsigned int cpu, const char *word)
 	one.ctx = ctx;
 	one.cpu = cpu;
 	expect_reports_here(make_it, NULL, 1, word);
-	snprintf(where, sizeof(where), " on CPU %u in %s: ", cpu, context_name(ctx));
+	snprintf(where, sizeof(where), " on CPU %u in %s: ", cpu, context_name(context_of_place(ctx)));
 	if (!has(mm_last_report(), where))
 		test_fail(__FILE__, __LINE__, "report '%s', expected '...%s...'", mm_last_report(), where);
 }
@@ -47,7 +47,7 @@ void expect_access(void (*fn)(void *), void *arg, const char *word)
 {
 	one.fn = fn;
 	one.arg = arg;
-	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++) {
+	for (unsigned int ctx = 0; ctx < NR_PLACES; ctx++) {
 		expect_in((enum context)ctx, 0, word);
 		if (num_online_cpus() > 1)
 			expect_in((enum context)ctx, num_online_cpus() - 1, word);

@@ -121,7 +121,7 @@ static bool told(unsigned int i, enum context ctx)
 		if (!finding_says(races[i].words[w]))
 			return false;
 	return finding_says("kcsan: race: CPU ") &&
-	       (races[i].b == add_unseen || (finding_says("CPU 0 in ") && finding_says(context_name(ctx))));
+	       (races[i].b == add_unseen || (finding_says("CPU 0 in ") && finding_says(context_name(context_of_place(ctx)))));
 }
 
 #define TRIES 20
@@ -147,7 +147,7 @@ TEST(kcsan, races, "two plain accesses, or a plain and a marked one, at least on
 
 	findings_begin();
 	for (unsigned int i = 0; possible() && i < ARRAY_SIZE(races); i++)
-		for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++)
+		for (unsigned int ctx = 0; ctx < NR_PLACES; ctx++)
 			find_race(i, (enum context)ctx);
 	findings_seen();
 	kcsan_set_skip(was);

@@ -241,7 +241,7 @@ TEST(ubsan, kinds, "each kind of undefined behaviour is reported, with its value
 	findings_begin();
 	ub_nowhere = get_out;
 	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++)
-		for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++) {
+		for (unsigned int ctx = 0; ctx < NR_PLACES; ctx++) {
 			expect_kind(i, (enum context)ctx, 0);
 			if (num_online_cpus() > 1)
 				expect_kind(i, (enum context)ctx, num_online_cpus() - 1);
