@@ -180,6 +180,10 @@ def panics():
                                     r"^  CPU 1 stopped at \w+\+0x", r"^  CPU 2 is offline$",
                                     r"^  CPU 2 keeps 0 pages, 0 objects, 0 frees for later; in hand: 0 slabs$"],
                             check=lambda text: panic_figures(text, 96), SMP=3))
+        todo.append(outcome(f"wild-{where}", f"crash=wild crash_in={where}", [PANIC],
+                            [rf"^PANIC on CPU 0 in {context} context: page fault: write to address ffffa00000001000 \(not mapped\)$",
+                             r"^rip [0-9a-f]{16} crash_wild\+0x", r"^this CPU is not in the allocator$", r"^end of panic$"],
+                            check=lambda text: panic_figures(text, 0)))
     return todo
 
 
