@@ -187,3 +187,42 @@ TEST(badfree, chain_behind, "a link of the right form to behind the slab's last 
 		corrupt_each_way(0, &link, 4);
 	}
 }
+
+/* Takes one where the call is nested as deep as it can be; the chain's first is damaged. */
+static void take_nolock(void *unused)
+{
+	(void)unused;
+	objs[0] = kmem_cache_alloc_nolock(cache, 0, NUMA_NO_NODE);
+}
+
+static void chain_in(enum context ctx, unsigned int cpu)
+{
+	struct bad_call b = { take_nolock, NULL, "slab", NULL, "was written to; the free ones of its slab" };
+	u64 value = 0x4141414141414141;
+	void *used, *victim;
+
+	REQUIRE(chain_begin(64));
+	used = objs[0];
+	victim = slab_object(cache, slab, ST_HEAD(slab->state));
+	stray_write(victim, &value, sizeof(value));
+	b.ptr = victim;
+	expect_bad_in(&b, ctx, cpu);
+	EXPECT(objs[0] && obj_slab(objs[0]) != slab);
+	kmem_cache_free(cache, objs[0]);
+	objs[0] = used;
+	repair();
+}
+
+TEST(badfree, chain_anywhere, "the same, found by an allocation in each context of the first and the last CPU, which the report names")
+{
+	unsigned int last = num_online_cpus() - 1;
+
+	if (!needs_undebugged(64))
+		return;
+	reports_begin();
+	for (unsigned int ctx = 0; ctx < NR_PLACES; ctx++) {
+		chain_in((enum context)ctx, 0);
+		if (last)
+			chain_in((enum context)ctx, last);
+	}
+}
