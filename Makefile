@@ -17,6 +17,7 @@ MAKEFLAGS += --no-builtin-rules
 #	CONFIG_LEFT_OUT        sources that are not in it
 #	CONFIG_HOSTED_LEFT_OUT the same for the process alone (with %)
 #	CONFIG_ARGS            kernel arguments, before those of ARGS
+#	CONFIG_NO_HOSTED       it has no form as a process
 #	CONFIG_NO_REPLAY       with its tests it is larger than what the replay image holds
 CONFIG :=
 CONFIGS := $(patsubst config/%.mk,%,$(sort $(wildcard config/*.mk)))
@@ -224,7 +225,7 @@ mutants:
 	$(Q)$(PYTHON) tools/mutants.py '$(or $(M),*)'
 
 # The kernel; and the process, plain and as the sanitizers named by SAN= watch it.
-test_build = $(Q)$(MAKE) $(JOBS) --no-print-directory iso $(if $(CONFIG_NO_REPLAY),,$(REPLAY_IMG)) hosted
+test_build = $(Q)$(MAKE) $(JOBS) --no-print-directory iso $(if $(CONFIG_NO_REPLAY),,$(REPLAY_IMG)) $(if $(CONFIG_NO_HOSTED),,hosted)
 test_build_san = $(Q)$(MAKE) $(JOBS) --no-print-directory hosted SAN=$(1)
 
 # The images of all variants; a test of some cases needs none of them.

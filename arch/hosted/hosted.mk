@@ -55,8 +55,10 @@ HOSTED_ARCH_CFLAGS := $(HOSTED_COMMON) $(HOSTED_SAN_ARCH) -D_GNU_SOURCE -pthread
 HOSTED_LDFLAGS := $(HOSTED_SAN) -no-pie -pthread -Wl,-T,arch/hosted/mm_text.ld -Wl,-z,now -Wl,-z,noexecstack -Wl,--defsym=vmemmap=0x44000000 \
 	$(if $(COVERAGE),--coverage) -Wl,--defsym=__text_start=__executable_start -Wl,--defsym=__text_end=etext
 
-.PHONY: hosted test-hosted
-hosted: $(HOSTED)/anyctx
+.PHONY: hosted test-hosted no-process
+hosted: $(if $(CONFIG_NO_HOSTED),no-process,$(HOSTED)/anyctx)
+no-process:
+	@echo 'CONFIG=$(CONFIG) has no form as a process (config/$(CONFIG).mk)' >&2; exit 2
 
 $(HOSTED)/flags.c: FORCE
 	$(call stamp,$(HOSTED_CC) $(shell $(HOSTED_CC) --version | head -n 1) $(HOSTED_CFLAGS) $(HOSTED_ARCH_CFLAGS) $(COVERAGE))
