@@ -60,8 +60,9 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent, const char *name
 	WRITE_ONCE(g->parent, parent);
 	g->depth = parent ? parent->depth + 1 : 0;
 	memcpy(g->name, name, strlen(name) + 1);
-	g->limit = MEMCG_NO_LIMIT;
-	g->watermark = g->failcnt = 0;
+	__atomic_store_n(&g->limit, MEMCG_NO_LIMIT, __ATOMIC_RELAXED);
+	__atomic_store_n(&g->watermark, watermark_begin(load(&g->life)), __ATOMIC_SEQ_CST);
+	__atomic_store_n(&g->failcnt, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&g->full, g->full & ~1UL, __ATOMIC_RELEASE);
 	return g;
 }
@@ -135,7 +136,7 @@ u64 mem_cgroup_usage(struct mem_cgroup *g)
 
 u64 mem_cgroup_watermark(const struct mem_cgroup *g)
 {
-	return bad_group("mem_cgroup_watermark", g) ? 0 : load(&g->watermark) << UNIT_SHIFT;
+	return bad_group("mem_cgroup_watermark", g) ? 0 : (load(&g->watermark) & WORD_VALUE) << UNIT_SHIFT;
 }
 
 u64 mem_cgroup_failcnt(const struct mem_cgroup *g)

@@ -32,9 +32,15 @@
 #define LIFE_LIVE (1UL << 32)
 #define LIFE_GENERATION (1UL << 33)
 
+/* The watermark that the group of that life begins with. */
+static inline u64 watermark_begin(u64 life)
+{
+	return life / LIFE_GENERATION * (WORD_VALUE + 1);
+}
+
 struct mem_cgroup {
 	u64 count;     /* charge word: units in use or in stock, here and below */
-	u64 watermark; /* the most there ever were */
+	u64 watermark; /* the most there ever were 34 | generation 30: who is late with an older group's finds another word */
 	u64 limit;     /* units */
 	u64 full;      /* odd: the limit has been met, nobody keeps a stock here or below */
 	u64 failcnt;

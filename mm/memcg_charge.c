@@ -89,29 +89,30 @@ static u64 new_count(u64 v, u64 op)
 	return OP_KIND(op) == DRAIN ? v - OP_UNITS(op) : v + OP_UNITS(op);
 }
 
-static void watermark_raise(struct mem_cgroup *g, u64 to)
+static void watermark_raise(struct mem_cgroup *g, u64 was, u64 to)
 {
-	u64 was;
+	u64 of = was & ~WORD_VALUE;
 
-	do {
+	while ((was & ~WORD_VALUE) == of && (was & WORD_VALUE) < to && !cas(&g->watermark, was, of | to))
 		was = load(&g->watermark);
-	} while (was < to && !cas(&g->watermark, was, to));
 }
 
-/* The counts held by a decided charge. While it is held the value does not change. */
+/* The counts held by a decided charge. While it is held the value does not change, and the
+ * group does not end: so the watermark that was read before is of the same group, and if we
+ * are late and the group is over, its successor's is another word. */
 static void let_counts_go(u64 op, u64 tag)
 {
 	struct mem_cgroup *way[MEMCG_MAX_DEPTH];
 	unsigned int n = way_up(OP_GROUP(op), way);
 
 	while (n--) {
-		u64 w = load(&way[n]->count), v = w & WORD_VALUE;
+		u64 mark = load(&way[n]->watermark), w = load(&way[n]->count), v = w & WORD_VALUE;
 
 		if (!held_by(w, tag))
 			continue;
 		if (OP_STATE(op) == SUCCESS)
 			v = new_count(v, op);
-		watermark_raise(way[n], v);
+		watermark_raise(way[n], mark, v);
 		cas(&way[n]->count, w, v | (tag & ~WORD_HELD));
 	}
 }

@@ -51,8 +51,8 @@ static void check_group(struct mem_cgroup *g, u64 paid, void (*differ)(const cha
 		differ("count of a group held by a charge", id, g->count, count);
 	if (count != paid)
 		differ("units charged to a group", id, count, paid);
-	if (g->watermark < count)
-		differ("watermark of a group", id, g->watermark, count);
+	if ((g->watermark & WORD_VALUE) < count)
+		differ("watermark of a group", id, g->watermark & WORD_VALUE, count);
 	if (!(g->life & LIFE_LIVE) && (count || LIFE_REFS(g->life)))
 		differ("a group that has ended", id, count, 0);
 	if (g->life & LIFE_LIVE && !count && !LIFE_REFS(g->life))
