@@ -346,7 +346,7 @@ def hosted_boots(program, long):
     extra = os.environ.get("ARGS", "")
     if os.environ.get("T") or os.environ.get("SMP") or extra:
         args = f"test={os.environ.get('T') or '*'} {extra}".strip()
-        return [one(suite, f"given-cpus{n}", n, args) for n in os.environ.get("SMP", "4").split(",")]
+        return [one(suite, f"given-cpus{n}", n, args) for n in (os.environ.get("SMP") or "4").split(",")]
     todo = [one(suite, f"cpus{n}", n, fast(program)) for n in (2, 1, 4)]
     todo.append(one(suite, "holes-nodes", 3, fast(program) + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))
     todo.append(one(suite, "distances", 4, f"{NODES} nodes=4 memless=2 distances={DIST_ARGS} distances_are={DIST_ARGS}"))
