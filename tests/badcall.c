@@ -54,17 +54,14 @@ void expect_bad_in(const struct bad_call *b, enum context ctx, unsigned int cpu)
 			  b->word);
 }
 
+static void try_in(enum context ctx, unsigned int cpu, void *b)
+{
+	expect_bad_in(b, ctx, cpu);
+}
+
 void expect_bad(const struct bad_call *b, unsigned int contexts)
 {
-	unsigned int last = num_online_cpus() - 1;
-
-	for (unsigned int ctx = 0; ctx < NR_PLACES; ctx++) {
-		if (!(contexts >> ctx & 1))
-			continue;
-		expect_bad_in(b, (enum context)ctx, 0);
-		if (last)
-			expect_bad_in(b, (enum context)ctx, last);
-	}
+	each_place(contexts, try_in, (void *)b);
 }
 
 void expect_reports_here(void (*fn)(void *), void *arg, u64 n, const char *word)

@@ -8,7 +8,7 @@
 #include <anyctx/slab.h>
 #include "tests/incontext.h"
 
-#define ALL_CONTEXTS 31u
+#define ALL_CONTEXTS ALL_PLACES
 #define CALL_CONTEXTS (1u << CTX_THREAD | 1u << CTX_IRQS_OFF | 1u << CTX_IRQ) /* of the calls without _nolock */
 
 /* First thing in a case that uses this: it counts the reports for the runner. */

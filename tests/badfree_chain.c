@@ -195,12 +195,13 @@ static void take_nolock(void *unused)
 	objs[0] = kmem_cache_alloc_nolock(cache, 0, NUMA_NO_NODE);
 }
 
-static void chain_in(enum context ctx, unsigned int cpu)
+static void chain_in(enum context ctx, unsigned int cpu, void *unused)
 {
 	struct bad_call b = { take_nolock, NULL, "slab", NULL, "was written to; the free ones of its slab" };
 	u64 value = 0x4141414141414141;
 	void *used, *victim;
 
+	(void)unused;
 	REQUIRE(chain_begin(64));
 	used = objs[0];
 	victim = slab_object(cache, slab, ST_HEAD(slab->state));
@@ -215,14 +216,8 @@ static void chain_in(enum context ctx, unsigned int cpu)
 
 TEST(badfree, chain_anywhere, "the same, found by an allocation in each context of the first and the last CPU, which the report names")
 {
-	unsigned int last = num_online_cpus() - 1;
-
 	if (!needs_undebugged(64))
 		return;
 	reports_begin();
-	for (unsigned int ctx = 0; ctx < NR_PLACES; ctx++) {
-		chain_in((enum context)ctx, 0);
-		if (last)
-			chain_in((enum context)ctx, last);
-	}
+	each_place(ALL_PLACES, chain_in, NULL);
 }

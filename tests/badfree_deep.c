@@ -16,21 +16,38 @@
 static struct page *page;
 static unsigned int page_order;
 
+static void get_and_free(void *unused)
+{
+	(void)unused;
+	page = alloc_pages(GFP_KERNEL, page_order);
+	if (page)
+		free_pages(page, page_order);
+}
+
 static void give_again(void *unused)
 {
 	(void)unused;
 	page_free_block(page, page_order, PT_BLOCK);
 }
 
+/* By the CPU that freed it: what another keeps is not seen below the public calls. */
+static void block_twice_in(enum context ctx, unsigned int cpu, void *unused)
+{
+	struct bad_call b = { give_again, NULL, "free_pages", NULL, "free already" };
+
+	(void)unused;
+	run_in(CTX_THREAD, cpu, get_and_free, NULL);
+	REQUIRE(page != NULL);
+	b.ptr = page_address(page);
+	expect_bad_in(&b, ctx, cpu);
+}
+
 TEST(badfree, block_twice_below,
-     "a block that is free already is not given back once more, whatever its order")
+     "a block that is free already is not given back once more, whatever its order, in each context")
 {
 	reports_begin();
 	for (page_order = 0; page_order <= MAX_ORDER; page_order++) {
-		page = alloc_pages(GFP_KERNEL, page_order);
-		REQUIRE(page != NULL);
-		free_pages(page, page_order);
-		expect_reports_here(give_again, NULL, 1, "free already");
+		each_place(ALL_PLACES, block_twice_in, NULL);
 		EXPECT_EQ(mm_check(), 0);
 	}
 }
@@ -38,22 +55,32 @@ TEST(badfree, block_twice_below,
 static struct kmem_cache *cache;
 static void *object;
 
+/* A new cache, an object of which lies in the magazine of the CPU that runs this. */
+static void cache_and_object(void *name)
+{
+	cache = kmem_cache_create(name, 64, 0, 0, NULL);
+	object = cache ? kmem_cache_alloc(cache, GFP_KERNEL) : NULL;
+	if (object)
+		kmem_cache_free(cache, object);
+}
+
 static void put_again(void *unused)
 {
 	(void)unused;
 	slab_put(cache, &object, 1);
 }
 
-TEST(badfree, object_twice_below, "a slab whose objects are all free takes none")
+TEST(badfree, object_twice_below, "a slab whose objects are all free takes none, in each context")
 {
+	struct bad_call b = { put_again, NULL, "free", NULL, "double free" };
+
 	reports_begin();
 	test_frees_at_once();
-	cache = kmem_cache_create("twice", 64, 0, 0, NULL);
-	REQUIRE(cache != NULL);
-	object = kmem_cache_alloc(cache, GFP_KERNEL);
-	kmem_cache_free(cache, object);
+	cache_and_object("twice");
+	REQUIRE(object != NULL);
 	magazine_flush(cache, ~0UL);
-	expect_reports_here(put_again, NULL, 1, "double free");
+	b.ptr = object;
+	expect_bad(&b, ALL_PLACES);
 	EXPECT_EQ(mm_check(), 0);
 	EXPECT_EQ(kmem_cache_destroy(cache), 0);
 }
@@ -64,23 +91,30 @@ static void flush(void *unused)
 	magazine_flush(cache, ~0UL);
 }
 
+static void written_in(enum context ctx, unsigned int cpu, void *unused)
+{
+	struct bad_call b = { flush, NULL, "slab", NULL, "was written to" };
+
+	(void)unused;
+	run_in(CTX_THREAD, cpu, cache_and_object, "written");
+	REQUIRE(object != NULL);
+	mark_set(object, cache->offset, 0);
+	b.ptr = object;
+	expect_bad_in(&b, ctx, cpu);
+	EXPECT_EQ(mm_check(), 0);
+	in_use_again(cache, object);
+	kmem_cache_free(cache, object); /* as it says that it is in use */
+	EXPECT_EQ(kmem_cache_destroy(cache), 0);
+}
+
 TEST(badfree, written_in_magazine,
-     "an object that was written to while it lay in a magazine is not put into its slab")
+     "an object that was written to while it lay in a magazine is not put into its slab, in each context")
 {
 	if (!needs_magazines(64))
 		return;
 	reports_begin();
 	test_frees_at_once();
-	cache = kmem_cache_create("written", 64, 0, 0, NULL);
-	REQUIRE(cache != NULL);
-	object = kmem_cache_alloc(cache, GFP_KERNEL);
-	kmem_cache_free(cache, object);
-	mark_set(object, cache->offset, 0);
-	expect_reports_here(flush, NULL, 1, "was written to");
-	EXPECT_EQ(mm_check(), 0);
-	in_use_again(cache, object);
-	kmem_cache_free(cache, object); /* as it says that it is in use */
-	EXPECT_EQ(kmem_cache_destroy(cache), 0);
+	each_place(ALL_PLACES, written_in, NULL);
 }
 
 /* ---- interrupted at each instruction ---- */

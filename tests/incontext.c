@@ -3,6 +3,7 @@
  */
 #include "tests/incontext.h"
 #include <anyctx/irq_work.h>
+#include <anyctx/smp.h>
 #include <arch/debug.h>
 #include <arch/irq.h>
 #include "kernel/hooks.h"
@@ -104,4 +105,17 @@ void run_in(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg)
 		cpu_thread_wait(cpu);
 	set_nmi_hook(NULL);
 	set_trap_hook(NULL);
+}
+
+void each_place(unsigned int places, void (*try)(enum context place, unsigned int cpu, void *arg), void *arg)
+{
+	unsigned int last = num_online_cpus() - 1;
+
+	for (unsigned int place = 0; place < NR_PLACES; place++) {
+		if (!(places >> place & 1))
+			continue;
+		try((enum context)place, 0, arg);
+		if (last)
+			try((enum context)place, last, arg);
+	}
 }

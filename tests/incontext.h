@@ -18,4 +18,9 @@ enum context context_of_place(enum context place);
  */
 void run_in(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg);
 
+/* try(place, cpu, arg) for each of the places (bits), on the first and the last CPU. It
+ * is called here, to do there what it wants. */
+#define ALL_PLACES 31u
+void each_place(unsigned int places, void (*try)(enum context place, unsigned int cpu, void *arg), void *arg);
+
 #endif
