@@ -9,9 +9,7 @@
  */
 #include "internal.h"
 
-#define MAX_EDGES 1024
-
-static struct edge edges[MAX_EDGES];
+struct edge lock_edges[MAX_EDGES];
 
 static u32 pair_of(u32 from, u32 to)
 {
@@ -23,16 +21,16 @@ static struct edge *edge_slot(u32 pair, bool make)
 	u32 i = pair * 0x9e3779b1u >> 22;
 
 	for (unsigned int n = 0; n < MAX_EDGES; n++, i = (i + 1) % MAX_EDGES) {
-		u32 have = __atomic_load_n(&edges[i].pair, __ATOMIC_ACQUIRE);
+		u32 have = __atomic_load_n(&lock_edges[i].pair, __ATOMIC_ACQUIRE);
 
 		if (have == pair)
-			return &edges[i];
+			return &lock_edges[i];
 		if (have)
 			continue;
 		if (!make)
 			return NULL;
-		if (__atomic_compare_exchange_n(&edges[i].pair, &have, pair, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-			return &edges[i];
+		if (__atomic_compare_exchange_n(&lock_edges[i].pair, &have, pair, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			return &lock_edges[i];
 	}
 	return NULL;
 }

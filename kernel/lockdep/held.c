@@ -71,7 +71,6 @@ static void trim(struct held_cpu *mine)
 
 /* What a thread holds while it does not run: no lock, as a holder keeps its CPU, but
  * services that it is at. */
-#define MAX_SAVED 4
 struct saved {
 	u64 n;
 	struct held held[MAX_SAVED];

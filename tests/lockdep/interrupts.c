@@ -1,6 +1,6 @@
 /*
  * interrupts.c - tests of the lock checker: locks and interrupts, waiting for other
- * CPUs, and the checker's own tables.
+ * CPUs, and the checker's own tables under two CPUs.
  */
 #include <arch/irq.h>
 #include "kernel/hooks.h"
@@ -92,17 +92,28 @@ static void wait_irqs_off(void *l)
 	arch_irq_restore(flags);
 }
 
-TEST(lockdep, cross_call, "a call to other CPUs with a lock held that is waited for with interrupts off is reported")
+static void call_with(spinlock_t *l)
+{
+	spin_lock(l);
+	smp_call_function(nothing, NULL, true);
+	spin_unlock(l);
+}
+
+TEST(lockdep, cross_call,
+     "a call to other CPUs with a lock held that is waited for with interrupts off is reported, whichever comes last")
 {
 	spinlock_t *l = fresh_lock();
 
 	findings_begin();
 	run_in(CTX_THREAD, last_cpu(), wait_irqs_off, l);
 	expect_findings(0, NULL);
-	spin_lock(l);
-	smp_call_function(nothing, NULL, true);
-	spin_unlock(l);
+	call_with(l);
 	expect_findings(1, (const char *const[]){ "lockdep: interrupts", lock_words(l), "interrupts of other CPUs",
+						  "is waited for with interrupts off", NULL });
+	l = fresh_lock();
+	call_with(l);
+	expect_findings_in(CTX_IRQS_OFF, last_cpu(), take, l, 1,
+			   (const char *const[]){ "lockdep: interrupts", lock_words(l), "interrupts of other CPUs",
 						  "is waited for with interrupts off", NULL });
 }
 
@@ -154,13 +165,20 @@ static void wait_for_calls(void *irqs_off)
 	arch_irq_restore(flags);
 }
 
+static void calls_in(enum context ctx, unsigned int cpu, void *unused)
+{
+	(void)unused;
+	expect_findings_in(ctx, cpu, wait_for_calls, NULL, ctx != CTX_THREAD,
+			   (const char *const[]){ "lockdep: context", "interrupts of other CPUs", NULL });
+	if (ctx == CTX_THREAD)
+		expect_findings_in(ctx, cpu, wait_for_calls, (void *)1, 1,
+				   (const char *const[]){ "lockdep: context", "interrupts of other CPUs", NULL });
+}
+
 TEST(lockdep, wait_in_context, "waiting for other CPUs with interrupts off, and in each context but a thread, is reported")
 {
 	findings_begin();
-	expect_findings_in(CTX_THREAD, last_cpu(), wait_for_calls, NULL, 0, NULL);
-	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++)
-		expect_findings_in((enum context)ctx, last_cpu(), wait_for_calls, (void *)1, 1,
-				   (const char *const[]){ "lockdep: context", "interrupts of other CPUs", NULL });
+	each_place(ALL_PLACES, calls_in, NULL);
 }
 
 static void take_in_thread(void *l)

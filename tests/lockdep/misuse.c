@@ -9,7 +9,7 @@
 #include "kernel/printk.h"
 #include "tests/finding/expect.h"
 
-#define FRESH 96
+#define FRESH 160
 
 spinlock_t *fresh_lock(void)
 {
@@ -37,23 +37,33 @@ static unsigned int last_cpu(void)
 	return num_online_cpus() - 1;
 }
 
-/* fn, with two fresh locks, in each of the contexts on the first and the last CPU. */
-static void in_each(unsigned int contexts, void (*fn)(void *), u64 n, const char *kind, bool second_named)
-{
-	for (unsigned int i = 0; i < 2 * NR_CONTEXT; i++) {
-		enum context ctx = (enum context)(i / 2);
-		spinlock_t *pair[2];
+struct misuse {
+	void (*fn)(void *locks);
+	u64 n; /* findings */
+	const char *kind;
+	bool second_named;
+};
 
-		if (!(contexts >> ctx & 1) || (i % 2 && !last_cpu()))
-			continue;
-		pair[0] = fresh_lock();
-		pair[1] = second_named ? fresh_lock() : pair[0];
-		expect_findings_in(ctx, i % 2 ? last_cpu() : 0, fn, pair, n,
-				   (const char *const[]){ kind, lock_words(pair[0]), lock_words(pair[1]), NULL });
-	}
+static void misuse_in(enum context ctx, unsigned int cpu, void *arg)
+{
+	const struct misuse *m = arg;
+	spinlock_t *pair[2];
+
+	pair[0] = fresh_lock();
+	pair[1] = m->second_named ? fresh_lock() : pair[0];
+	expect_findings_in(ctx, cpu, m->fn, pair, m->n,
+			   (const char *const[]){ m->kind, lock_words(pair[0]), lock_words(pair[1]), NULL });
 }
 
-#define WAITING (1u << CTX_THREAD | 1u << CTX_IRQ)
+/* fn, with two fresh locks, in each of the places on the first and the last CPU. */
+static void in_each(unsigned int places, void (*fn)(void *), u64 n, const char *kind, bool second_named)
+{
+	struct misuse m = { fn, n, kind, second_named };
+
+	each_place(places, misuse_in, &m);
+}
+
+#define WAITING (1u << CTX_THREAD | 1u << CTX_IRQS_OFF | 1u << CTX_IRQ)
 #define TRYING (1u << CTX_NMI | 1u << CTX_DEBUG)
 
 /* ---- order */
@@ -92,17 +102,23 @@ static void next_edge(void *arg)
 	one_then_other(circle[i], circle[(i + 1) % 3]);
 }
 
-TEST(lockdep, order_of_three, "a circle of three, closed in other contexts, of other CPUs: the whole chain is told")
+static void circle_in(enum context ctx, unsigned int cpu, void *unused)
 {
-	findings_begin();
+	(void)unused;
 	for (unsigned int i = 0; i < 3; i++)
 		circle[i] = fresh_lock();
 	run_in(CTX_THREAD, 0, next_edge, (void *)0);
 	run_in(CTX_IRQ, last_cpu(), next_edge, (void *)1);
 	expect_findings(0, NULL);
-	expect_findings_in(CTX_THREAD, last_cpu(), next_edge, (void *)2, 1,
+	expect_findings_in(ctx, cpu, next_edge, (void *)2, 1,
 			   (const char *const[]){ "lockdep: order", lock_words(circle[0]), lock_words(circle[1]),
 						  lock_words(circle[2]), "in irq:", NULL });
+}
+
+TEST(lockdep, order_of_three, "a circle of three, closed in other contexts, of other CPUs: the whole chain is told")
+{
+	findings_begin();
+	each_place(WAITING, circle_in, NULL);
 }
 
 /* ---- recursion */
@@ -126,13 +142,18 @@ static void same_lock(void *arg)
 	spin_unlock_irqrestore(l, flags);
 }
 
+static void same_class_in(enum context ctx, unsigned int cpu, void *unused)
+{
+	(void)unused;
+	expect_findings_in(ctx, cpu, same_class, NULL, 1,
+			   (const char *const[]){ "lockdep: recursion", "tests/lockdep/misuse.c:", "same_class+0x", NULL });
+}
+
 TEST(lockdep, recursion, "waiting for a lock that is held, or another of its class, is reported")
 {
 	findings_begin();
 	in_each(WAITING, same_lock, 1, "lockdep: recursion", false);
-	for (unsigned int i = 0; i < 2; i++)
-		expect_findings_in(i ? CTX_IRQ : CTX_THREAD, last_cpu(), same_class, NULL, 1,
-				   (const char *const[]){ "lockdep: recursion", "tests/lockdep/misuse.c:", "same_class+0x", NULL });
+	each_place(WAITING, same_class_in, NULL);
 }
 
 /* ---- given back in the order in which they were taken */
@@ -201,22 +222,29 @@ static void alloc_first(void *s)
 	kmem_cache_free_nolock(s, kmem_cache_alloc_nolock(s, 0, NUMA_NO_NODE));
 }
 
+static void ctor_in(enum context ctx, unsigned int cpu, void *unused)
+{
+	struct kmem_cache *s = kmem_cache_create("lockdep-ctor", 4000, 0, 0, locking_ctor);
+	u64 before = findings();
+	char where[48];
+
+	(void)unused;
+	ctor_lock = fresh_lock();
+	REQUIRE(s);
+	run_in(ctx, cpu, alloc_first, s);
+	EXPECT(findings() > before); /* one an object of the slab */
+	snprintf(where, sizeof(where), "CPU %u in %s waits for %s", cpu, context_name(context_of_place(ctx)),
+		 lock_words(ctor_lock));
+	EXPECT(finding_says("lockdep: context") && finding_says(where));
+	EXPECT(finding_says("it holds lockdep-ctor"));
+	EXPECT_EQ(kmem_cache_destroy(s), 0);
+	findings_seen();
+}
+
 TEST(lockdep, in_allocator, "a lock that is waited for inside the allocator, by a constructor, is reported in each context")
 {
 	findings_begin();
-	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++) {
-		struct kmem_cache *s = kmem_cache_create("lockdep-ctor", 4000, 0, 0, locking_ctor);
-		u64 before = findings();
-
-		ctor_lock = fresh_lock();
-		REQUIRE(s);
-		run_in((enum context)ctx, last_cpu(), alloc_first, s);
-		EXPECT(findings() > before); /* one an object of the slab */
-		EXPECT(finding_says("lockdep: context") && finding_says("it holds lockdep-ctor"));
-		EXPECT(finding_says(lock_words(ctor_lock)));
-		EXPECT_EQ(kmem_cache_destroy(s), 0);
-		findings_seen();
-	}
+	each_place(ALL_PLACES, ctor_in, NULL);
 }
 
 /* ---- not held, still held */
@@ -231,7 +259,7 @@ TEST(lockdep, not_held, "giving back a lock that is free, or another CPU's, is r
 	spinlock_t *l = fresh_lock();
 
 	findings_begin();
-	in_each(WAITING | TRYING, give_back, 1, "lockdep: not held", false);
+	in_each(ALL_PLACES, give_back, 1, "lockdep: not held", false);
 	if (!last_cpu())
 		return;
 	spin_lock(l);
@@ -253,20 +281,35 @@ static void keep(void *arg)
 	EXPECT(spin_trylock(*(spinlock_t **)arg));
 }
 
-TEST(lockdep, still_held, "a lock that an interrupt, NMI, breakpoint or thread's function has not given back is reported")
+/* CPU 0's thread runs the cases: it ends nothing else. */
+static void keep_in_case(void *arg)
 {
-	static const char *const ends[NR_CONTEXT] = {
-		[CTX_THREAD] = "ends a thread's function", [CTX_IRQ] = "ends an interrupt",
-		[CTX_NMI] = "ends an NMI", [CTX_DEBUG] = "ends a breakpoint's handler",
+	u64 mark = lock_mark();
+
+	keep(arg);
+	lock_ends("the case", mark);
+}
+
+static void keep_in(enum context ctx, unsigned int cpu, void *unused)
+{
+	static const char *const ends[NR_PLACES] = {
+		[CTX_THREAD] = "ends a thread's function", [CTX_IRQS_OFF] = "ends a thread's function",
+		[CTX_IRQ] = "ends an interrupt", [CTX_NMI] = "ends an NMI",
+		[CTX_DEBUG] = "ends a breakpoint's handler",
 	};
+	bool of_case = !cpu && context_of_place(ctx) == CTX_THREAD;
+	spinlock_t *l = fresh_lock();
 
+	(void)unused;
+	expect_findings_in(ctx, cpu, of_case ? keep_in_case : keep, &l, 1,
+			   (const char *const[]){ "lockdep: still held", of_case ? "ends the case" : ends[ctx],
+						  lock_words(l), of_case ? "keep_in_case+0x" : "keep+0x", NULL });
+	spin_lock_init(l);
+	run_in(CTX_THREAD, cpu, let_go, NULL);
+}
+
+TEST(lockdep, still_held, "a lock that an interrupt, NMI, breakpoint, thread's function or case has not given back is reported")
+{
 	findings_begin();
-	for (unsigned int ctx = last_cpu() ? 0 : 1; ctx < NR_CONTEXT; ctx++) {
-		spinlock_t *l = fresh_lock();
-
-		expect_findings_in((enum context)ctx, last_cpu(), keep, &l, 1,
-				   (const char *const[]){ "lockdep: still held", ends[ctx], lock_words(l), "keep+0x", NULL });
-		spin_lock_init(l);
-		run_in(CTX_THREAD, last_cpu(), let_go, NULL);
-	}
+	each_place(ALL_PLACES, keep_in, NULL);
 }

@@ -7,7 +7,7 @@
 
 #include <anyctx/spinlock.h>
 
-/* All zero, so each is its own class. No more than 96 a boot. */
+/* All zero, so each is its own class. No more than 160 a boot. */
 spinlock_t *fresh_lock(void);
 /* How the checker writes the class. */
 const char *lock_words(const spinlock_t *l);
