@@ -31,7 +31,7 @@ CONFIG_CFLAGS += $(if $(CONFIG),-DCONFIG_NAME='"$(CONFIG)"')
 # TESTS=no: without the test cases, in a directory of its own; what the benchmarks use of them stays.
 TESTS := yes
 ifeq ($(TESTS),no)
-  CONFIG_LEFT_OUT += $(filter-out tests/incontext.c tests/step.c,$(wildcard tests/*.c tests/*/*.c))
+  CONFIG_LEFT_OUT += $(filter-out tests/step.c,$(wildcard tests/*.c tests/*/*.c))
 endif
 BUILD := build$(if $(CONFIG),/$(CONFIG))$(if $(filter no,$(TESTS)),/bench-only)
 

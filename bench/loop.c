@@ -10,7 +10,7 @@
 #include "bench/loop.h"
 #include "bench/bench.h"
 #include "lib/random.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include <arch/cpu.h>
 
 void *bench_slot[BENCH_SLOTS];

@@ -47,6 +47,11 @@ static inline bool in_thread(void)
 
 const char *context_name(enum context c);
 
+/* Of a call that is a thread's; and of one that waits for other CPUs, so interrupts have to
+ * be on, as they may wait for this one. Else a panic that says so. */
+void check_in_thread(const char *call);
+void check_may_wait(const char *call);
+
 /* Enter and leave: returns what to give back. Called by the trap code only. */
 static inline u64 context_enter(enum context c, u64 depth)
 {

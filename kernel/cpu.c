@@ -71,14 +71,9 @@ void smp_set_online(unsigned int n)
 	__atomic_store_n(&cpu_active_mask, ~0UL >> (64 - n), __ATOMIC_SEQ_CST);
 }
 
-static void check_thread(void)
-{
-	BUG_ON(!in_thread() || arch_irqs_disabled());
-}
-
 void cpus_read_lock(void)
 {
-	check_thread();
+	check_may_wait("cpus_read_lock");
 	spin_lock(&cpus_lock);
 }
 
@@ -247,10 +242,16 @@ static void bring_back(unsigned int cpu)
 	mm_share_arenas();
 }
 
+static void check_cpu0(const char *call)
+{
+	if (smp_processor_id() != 0)
+		panic("%s on CPU %u: it is a call of CPU 0's", call, smp_processor_id());
+}
+
 int cpu_down(unsigned int cpu)
 {
-	check_thread();
-	BUG_ON(smp_processor_id() != 0);
+	check_may_wait("cpu_down");
+	check_cpu0("cpu_down");
 	if (rcu_read_lock_held())
 		panic("cpu_down inside a reader: it may wait for threads that wait for it");
 	BUG_ON(this_cpu_read64(preempt_count));
@@ -267,7 +268,8 @@ int cpu_down(unsigned int cpu)
 
 int cpu_up(unsigned int cpu)
 {
-	BUG_ON(smp_processor_id() != 0);
+	check_may_wait("cpu_up");
+	check_cpu0("cpu_up");
 	if (cpu >= num_possible_cpus())
 		return -EINVAL;
 	cpus_read_lock();

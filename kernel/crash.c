@@ -1,6 +1,7 @@
 /*
- * crash.c - bad ends on request (crash=, lockup=), to show that each is told
- * apart: by the watchdog, the panic report, the exit status. CPU 0, after boot.
+ * crash.c - bad ends on request (crash=), to show that each is told apart: by the panic
+ * report, the exit status. CPU 0, after boot; the ends themselves in any context
+ * (crash_context.c), where nothing else is said.
  */
 #include "kernel/crash.h"
 #include <anyctx/cpu.h>
@@ -8,19 +9,20 @@
 #include <anyctx/slab.h>
 #include <anyctx/smp.h>
 #include <anyctx/spinlock.h>
-#include <arch/time.h>
 #include "kernel/cmdline.h"
+#include "kernel/context.h"
 #include "kernel/hooks.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/sched.h"
-#include "kernel/watchdog.h"
 #include "lib/string.h"
 
-static s64 lockup = -1;
-KPARAM_INT(lockup, "lockup", -1, NR_CPUS - 1, "this CPU spins with interrupts off; -1: none");
 static const char *crash;
-KPARAM_STR(crash, "crash", "end badly: panic, everywhere, wild, stack, threadstack, deadlock, triple, hang, badfree, nocache, rcu, rcubarrier, rcuoffline, circle, unlock, end, sleep");
+KPARAM_STR(crash, "crash",
+	   "end badly: panic, everywhere, stack, threadstack, deadlock, unheld, triple, hang, badfree, nocache, rcu, rcuwait, "
+	   "rcubarrier, rcubarrierwait, rcuoffline, offline, callwait, cpuslock; wild, null, readonly, execute, division, opcode, "
+	   "protection, breakpoint, debugtrap, overflow; circle, mutex, mutextry, mutexfree, unlock, end, sleep, "
+	   "timeout, yield");
 
 static void crash_panic(void)
 {
@@ -35,7 +37,7 @@ static void panic_here(void *arrived)
 	panic("as asked for by crash=everywhere");
 }
 
-/* All CPUs at once, when the last has come: one may report, and only one. */
+/* All CPUs at once, when the last has come: one may report, and only one. CPU 0's thread. */
 static void crash_everywhere(void)
 {
 	static unsigned int arrived;
@@ -51,9 +53,11 @@ static void crash_deadlock(void)
 	spin_lock(&lock);
 }
 
-static void crash_wild(void)
+static void crash_unheld(void)
 {
-	*(volatile u64 *)0xffffa00000001000UL = 1;
+	static spinlock_t lock = SPINLOCK_INIT;
+
+	spin_unlock(&lock);
 }
 
 static __noinline u64 crash_stack(u64 n)
@@ -94,7 +98,6 @@ static void crash_triple(void)
 
 static void crash_hang(void)
 {
-	watchdog_pause(true);
 	arch_irq_disable();
 	for (;;)
 		cpu_relax();
@@ -103,8 +106,10 @@ static void crash_hang(void)
 /* Reported so often that the rest is only counted; or a panic, with panic_on_bad_free=1. */
 static void crash_badfree(void)
 {
+	bool nolock = current_context() == CTX_NMI || current_context() == CTX_DEBUG;
+
 	for (unsigned int i = 0; i < 1000; i++)
-		kfree((void *)0x1000);
+		(nolock ? kfree_nolock : kfree)((void *)0x1000);
 }
 
 static void crash_nocache(void)
@@ -112,10 +117,15 @@ static void crash_nocache(void)
 	kmem_cache_create("no-cache", 0, 0, SLAB_PANIC, NULL);
 }
 
-/* Who waits for all readers, and is one. */
+/* Who waits for all readers, and is one; or may be the reader that it waits for. */
 static void crash_rcu(void)
 {
 	rcu_read_lock();
+	synchronize_rcu();
+}
+
+static void crash_rcuwait(void)
+{
 	synchronize_rcu();
 }
 
@@ -125,69 +135,75 @@ static void crash_rcubarrier(void)
 	rcu_barrier();
 }
 
+static void crash_rcubarrierwait(void)
+{
+	rcu_barrier();
+}
+
 static void crash_rcuoffline(void)
 {
 	rcu_read_lock();
 	cpu_down(num_possible_cpus() - 1);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} crashes[] = {
-	{ "panic", crash_panic },       { "everywhere", crash_everywhere }, { "wild", crash_wild },
-	{ "stack", crash_stack_start }, { "deadlock", crash_deadlock },     { "triple", crash_triple },
-	{ "hang", crash_hang },         { "badfree", crash_badfree },       { "nocache", crash_nocache },
-	{ "threadstack", crash_threadstack },                               { "rcu", crash_rcu },
-	{ "rcubarrier", crash_rcubarrier },                                 { "rcuoffline", crash_rcuoffline },
-};
-
-static bool crash_as_asked(void)
+/* Calls that wait for other CPUs, which may wait for this one. */
+static void crash_offline(void)
 {
-	for (unsigned int i = 0; i < ARRAY_SIZE(crashes); i++)
-		if (!strcmp(crash, crashes[i].name)) {
-			crash_in_context(crashes[i].run);
-			return false;
-		}
-	if (crash_in_thread(crash))
-		return false;
-	printk("error: crash=%s is none of those that the list of arguments names\n", crash);
-	return false;
+	cpu_down(num_possible_cpus() - 1);
 }
 
-static __noinline void spin_with_interrupts_off(void *unused)
+static void nothing(void *unused)
 {
 	(void)unused;
-	arch_irq_disable();
-	for (;;)
-		cpu_relax();
 }
 
-static bool lock_up(void)
+static void crash_callwait(void)
 {
-	u64 end;
+	smp_call_function(nothing, NULL, true);
+}
 
-	if (lockup >= 0 && !cpu_online((unsigned int)lockup)) {
-		printk("error: lockup=%ld, but there are CPUs 0 to %u only\n", lockup,
-		       num_possible_cpus() - 1);
-		return false;
-	}
-	printk("lockup: CPU %ld will spin with interrupts off\n", lockup);
-	if (lockup == 0)
-		spin_with_interrupts_off(NULL);
-	cpu_thread_run((unsigned int)lockup, spin_with_interrupts_off, NULL);
-	end = arch_ns() + (u64)(watchdog_ms * 10 + 10000) * 1000000;
-	while (arch_ns() < end && per_cpu_ptr(watchdog_counts, lockup)->lockups == 0)
-		cpu_relax();
-	printk_flush();
-	printk("lockup: %s\n", per_cpu_ptr(watchdog_counts, lockup)->lockups ?
-	       "reported; the CPU is lost" : "error: the watchdog has not noticed");
-	return false;
+static void crash_cpuslock(void)
+{
+	cpus_read_lock();
+	cpus_read_unlock();
+}
+
+static const struct crash crashes[] = {
+	{ "panic", crash_panic },           { "everywhere", crash_everywhere },   { "stack", crash_stack_start },
+	{ "deadlock", crash_deadlock },     { "unheld", crash_unheld },           { "triple", crash_triple },
+	{ "hang", crash_hang },             { "badfree", crash_badfree },         { "nocache", crash_nocache },
+	{ "threadstack", crash_threadstack }, { "rcu", crash_rcu },               { "rcuwait", crash_rcuwait },
+	{ "rcubarrier", crash_rcubarrier }, { "rcubarrierwait", crash_rcubarrierwait },
+	{ "rcuoffline", crash_rcuoffline }, { "offline", crash_offline },         { "callwait", crash_callwait },
+	{ "cpuslock", crash_cpuslock },
+};
+
+crash_fn_t crash_find(const struct crash *list, unsigned int n, const char *how)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (!strcmp(how, list[i].name))
+			return list[i].run;
+	return NULL;
+}
+
+static void crash_as_asked(void)
+{
+	crash_fn_t run = crash_find(crashes, ARRAY_SIZE(crashes), crash);
+
+	if (!run)
+		run = crash_exception(crash);
+	if (!run)
+		run = crash_of_threads(crash);
+	if (run)
+		crash_in_context(run);
+	else
+		printk("error: crash=%s is none of those that the list of arguments names\n", crash);
 }
 
 bool crash_if_asked(void)
 {
-	if (crash)
-		return crash_as_asked();
-	return lockup < 0 || lock_up();
+	if (!crash)
+		return lockup_if_asked();
+	crash_as_asked();
+	return false;
 }

@@ -1,13 +1,13 @@
 /*
- * crash_thread.c - the bad ends that want threads (crash=), see crash.c. CPU 0, after
- * boot; not in the hosted build.
+ * crash_thread.c - the bad ends that want threads (crash=), see crash.c: mutexes, and calls
+ * that sleep where nobody may. Any context (crash_context.c), which is what they are about;
+ * not in the hosted build.
  */
 #include <anyctx/rtmutex.h>
 #include <anyctx/wait.h>
 #include <arch/cpu.h>
 #include "kernel/crash.h"
 #include "kernel/task.h"
-#include "lib/string.h"
 
 static struct rt_mutex first, second;
 static struct completion have_second;
@@ -28,6 +28,24 @@ static void crash_circle(void)
 	kthread_run(second_then_first, NULL, "other");
 	wait_for_completion(&have_second);
 	rt_mutex_lock(&second);
+}
+
+static void crash_mutex(void)
+{
+	rt_mutex_lock(&first);
+	rt_mutex_lock(&first);
+}
+
+static void crash_mutextry(void)
+{
+	if (rt_mutex_trylock(&first))
+		rt_mutex_unlock(&first);
+}
+
+/* Not held by the thread that is here, or that this has interrupted. */
+static void crash_mutexfree(void)
+{
+	rt_mutex_unlock(&first);
 }
 
 static int unlock_first(void *unused)
@@ -62,19 +80,23 @@ static void crash_sleep(void)
 	park();
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} crashes[] = {
-	{ "circle", crash_circle }, { "unlock", crash_unlock }, { "end", crash_end }, { "sleep", crash_sleep },
+static void crash_timeout(void)
+{
+	schedule_timeout(1);
+}
+
+static void crash_yield(void)
+{
+	yield();
+}
+
+static const struct crash crashes[] = {
+	{ "circle", crash_circle },       { "mutex", crash_mutex },     { "mutextry", crash_mutextry },
+	{ "mutexfree", crash_mutexfree }, { "unlock", crash_unlock },   { "end", crash_end },
+	{ "sleep", crash_sleep },         { "timeout", crash_timeout }, { "yield", crash_yield },
 };
 
-bool crash_in_thread(const char *how)
+crash_fn_t crash_of_threads(const char *how)
 {
-	for (unsigned int i = 0; i < ARRAY_SIZE(crashes); i++)
-		if (!strcmp(how, crashes[i].name)) {
-			crashes[i].run();
-			return true;
-		}
-	return false;
+	return crash_find(crashes, ARRAY_SIZE(crashes), how);
 }

@@ -22,7 +22,6 @@
 #include <anyctx/wait.h>
 #include <arch/irq.h>
 #include "kernel/context.h"
-#include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/smp.h"
 
@@ -106,7 +105,7 @@ void irq_work_serve(void)
 void irq_work_sync(struct irq_work *w)
 {
 	lock_wait_service(&lock_interrupts);
-	BUG_ON(!in_thread() || arch_irqs_disabled());
+	check_may_wait("irq_work_sync");
 	if (CONFIG_RT) /* a thread may run it that has a lower priority */
 		wait_event(ended, !__atomic_load_n(&w->state, __ATOMIC_ACQUIRE));
 	while (__atomic_load_n(&w->state, __ATOMIC_ACQUIRE))

@@ -76,7 +76,7 @@ struct task *kthread_create(int (*fn)(void *arg), void *arg, const char *name)
 {
 	struct task *t;
 
-	BUG_ON(!in_thread());
+	check_in_thread("kthread_create");
 	t = take_slot();
 	if (!t)
 		return NULL;

@@ -100,7 +100,8 @@ static void print_return_symbol(char *buf, size_t size, u64 addr)
 		print_symbol(buf, size, addr - 1);
 }
 
-void print_backtrace(u64 pc, u64 rbp)
+/* called: pc is a return address as well. */
+static void print_frames(u64 pc, u64 rbp, bool called)
 {
 	u64 at[MAX_FRAMES];
 	unsigned int n = arch_backtrace(pc, rbp, at, MAX_FRAMES);
@@ -108,7 +109,7 @@ void print_backtrace(u64 pc, u64 rbp)
 
 	printk("backtrace:\n");
 	for (unsigned int i = 0; i < n; i++) {
-		if (i)
+		if (i || called)
 			print_return_symbol(symbol, sizeof(symbol), at[i]);
 		else
 			print_symbol(symbol, sizeof(symbol), at[i]);
@@ -116,11 +117,20 @@ void print_backtrace(u64 pc, u64 rbp)
 	}
 }
 
+void print_backtrace(u64 pc, u64 rbp)
+{
+	print_frames(pc, rbp, false);
+}
+
+/* Those of panic() are its caller's, and it may be the last that the caller calls. */
 void print_regs(const struct regs *r)
 {
 	char symbol[SYMBOL_SIZE], trap[48] = "";
 
-	print_symbol(symbol, sizeof(symbol), r->rip);
+	if (r->vector == NO_VECTOR)
+		print_return_symbol(symbol, sizeof(symbol), r->rip);
+	else
+		print_symbol(symbol, sizeof(symbol), r->rip);
 	if (r->vector != NO_VECTOR)
 		snprintf(trap, sizeof(trap), " vector %lu error %lx", r->vector, r->error);
 	printk("rip %016lx %s\n"
@@ -209,7 +219,7 @@ static void __noreturn die(const struct regs *r, const char *message)
 	printk("\nPANIC on CPU %u in %s context: %s\n", smp_processor_id(),
 	       context_name(current_context()), message);
 	print_regs(r);
-	print_backtrace(r->rip, r->rbp);
+	print_frames(r->rip, r->rbp, r->vector == NO_VECTOR);
 	print_others();
 	if (mm_usable)
 		print_mm(r);

@@ -161,9 +161,7 @@ void rcu_check_may_wait(const char *call)
 {
 	if (unlikely(rcu_read_lock_held()))
 		panic("%s inside a reader: it would wait for itself", call);
-	if (unlikely(!in_thread() || arch_irqs_disabled()))
-		panic("%s in %s: it waits for readers of all CPUs", call,
-		      in_thread() ? "a thread with interrupts off" : "an interrupt or exception");
+	check_may_wait(call);
 }
 
 void synchronize_rcu(void)

@@ -175,14 +175,14 @@ static void lock_slow(struct rt_mutex *m)
 
 void rt_mutex_lock(struct rt_mutex *m)
 {
-	BUG_ON(!in_thread());
+	check_in_thread("rt_mutex_lock");
 	if (unlikely(!swap_owner(m, 0, (u64)current_task())))
 		lock_slow(m);
 }
 
 bool rt_mutex_trylock(struct rt_mutex *m)
 {
-	BUG_ON(!in_thread());
+	check_in_thread("rt_mutex_trylock");
 	return swap_owner(m, 0, (u64)current_task());
 }
 
@@ -212,6 +212,7 @@ static void unlock_slow(struct rt_mutex *m)
 
 void rt_mutex_unlock(struct rt_mutex *m)
 {
+	check_in_thread("rt_mutex_unlock"); /* the owner may be who was interrupted */
 	if (unlikely(!swap_owner(m, (u64)current_task(), 0)))
 		unlock_slow(m);
 }

@@ -20,7 +20,6 @@
 #include <arch/irq.h>
 #include <arch/machine.h>
 #include "kernel/context.h"
-#include "kernel/panic.h"
 #include "kernel/smp.h"
 #include "lib/bits.h"
 
@@ -103,10 +102,10 @@ static void call_here(smp_call_func_t func, void *info)
 }
 
 /* With interrupts off two CPUs that call each other would wait for ever. */
-static void check_may_wait(void)
+static void check_call_waits(const char *call)
 {
 	lock_wait_service(&lock_interrupts);
-	BUG_ON(!in_thread() || arch_irqs_disabled());
+	check_may_wait(call);
 }
 
 static void wait_zero(const u64 *done)
@@ -120,7 +119,7 @@ static int call_single_wait(unsigned int cpu, smp_call_func_t func, void *info)
 	u64 left = 1;
 	struct call c = { .func = func, .info = info, .done = &left, .wait = true };
 
-	check_may_wait();
+	check_call_waits("smp_call_function_single");
 	send(&c, cpu);
 	wait_zero(&left);
 	return READ_ONCE(c.refused) ? -EINVAL : 0;
@@ -137,7 +136,7 @@ static void call_others_wait(smp_call_func_t func, void *info)
 	struct call c[NR_CPUS];
 	u64 others = online_others(), left = popcount64(others);
 
-	check_may_wait();
+	check_call_waits("smp_call_function");
 	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++) {
 		if (!(others >> cpu & 1))
 			continue;

@@ -12,7 +12,6 @@
  * a function run by IPI on every CPU finds none in hands below it.
  */
 #include "kernel/context.h"
-#include "kernel/panic.h"
 #include "mm/internal.h"
 #include <anyctx/cpu.h>
 #include <anyctx/irq_work.h>
@@ -161,7 +160,7 @@ static void serve_here(void *unfinished)
 
 void defer_free_barrier(void)
 {
-	BUG_ON(!in_thread());
+	check_in_thread("defer_free_barrier");
 	for (unsigned int i = 0; i < BARRIER_TRIES; i++) {
 		u32 unfinished = 0;
 

@@ -2,7 +2,6 @@
  * init.c - the allocator's start, in order; and bringing it to rest.
  */
 #include "kernel/context.h"
-#include "kernel/panic.h"
 #include "kernel/rcu.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
@@ -31,7 +30,7 @@ static void flush_here(void *unused)
 
 void mm_quiesce(void)
 {
-	BUG_ON(!in_thread());
+	check_in_thread("mm_quiesce");
 	rcu_barrier();
 	cpus_read_lock();
 	on_each_cpu(flush_here, NULL, true); /* deferred frees too */

@@ -18,7 +18,6 @@
  * create, destroy, resize: thread; everything else: any context, any CPU.
  */
 #include "kernel/context.h"
-#include "kernel/panic.h"
 #include "mm/internal.h"
 #include <anyctx/mempool.h>
 #include <arch/cpu.h>
@@ -262,7 +261,7 @@ int mempool_resize(mempool_t *pool, int new_min_nr)
 	u32 was = 0, min_nr = (u32)new_min_nr;
 	int err = 0;
 
-	BUG_ON(!in_thread());
+	check_in_thread("mempool_resize");
 	if (bad_min("mempool_resize", pool, new_min_nr))
 		return -EINVAL;
 	if (!__atomic_compare_exchange_n(&pool->resizing, &was, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -290,7 +289,7 @@ mempool_t *mempool_create(int min_nr, mempool_alloc_t *alloc_fn, mempool_free_t 
 {
 	struct mempool *pool;
 
-	BUG_ON(!in_thread());
+	check_in_thread("mempool_create");
 	if (bad_min("mempool_create", NULL, min_nr))
 		return NULL;
 	if (!alloc_fn || !free_fn) {

@@ -6,7 +6,7 @@
 #define TESTS_BADCALL_H
 
 #include <anyctx/slab.h>
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 
 #define ALL_CONTEXTS ALL_PLACES
 #define CALL_CONTEXTS (1u << CTX_THREAD | 1u << CTX_IRQS_OFF | 1u << CTX_IRQ) /* of the calls without _nolock */

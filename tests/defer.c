@@ -9,7 +9,7 @@
 #include "lib/string.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/keep.h"
 #include "tests/test.h"
 

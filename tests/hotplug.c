@@ -16,7 +16,7 @@
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "tests/hotplug.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/test.h"
 
 #define LIMIT_NS 20000000000UL /* until something counts as not happening */

@@ -10,7 +10,7 @@
 #include "mm/mm.h"
 #include "mm/walk.h"
 #include "tests/caught.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/keep.h"
 #include "tests/step.h"
 #include "tests/test.h"

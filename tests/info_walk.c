@@ -9,7 +9,7 @@
 #include "mm/mm.h"
 #include "mm/walk.h"
 #include "tests/caught.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/test.h"
 
 #define MANY 60

@@ -9,7 +9,7 @@
 #include "kernel/printk.h"
 #include "kernel/smp.h"
 #include "lib/string.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/step.h"
 #include "tests/test.h"
 

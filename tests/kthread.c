@@ -9,7 +9,7 @@
 #include <arch/cpu.h>
 #include "kernel/task.h"
 #include "kernel/tick.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/test.h"
 
 #define LAST_CPU (num_online_cpus() - 1)

@@ -17,7 +17,7 @@
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "tests/ballast.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/pattern.h"
 #include "tests/test.h"
 

@@ -5,7 +5,7 @@
  */
 #include <anyctx/memcg.h>
 #include <arch/irq.h>
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/pattern.h"
 #include "tests/test.h"
 

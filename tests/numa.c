@@ -13,7 +13,7 @@
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "mm/search.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/test.h"
 
 static const char *distances_are = "";

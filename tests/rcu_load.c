@@ -7,7 +7,7 @@
 #include <arch/irq.h>
 #include "kernel/hooks.h"
 #include "mm/cache.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/test.h"
 
 #define SLOTS 8

@@ -5,7 +5,7 @@
 #ifndef TESTS_RCU_READER_H
 #define TESTS_RCU_READER_H
 
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 
 /* In that context of that CPU, which is not CPU 0; returns when it is inside. */
 void reader_begin(enum context ctx, unsigned int cpu);

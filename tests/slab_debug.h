@@ -6,7 +6,7 @@
 #define TESTS_SLAB_DEBUG_H
 
 #include "mm/slab_debug.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 
 #define DEBUG_SIZE 24
 

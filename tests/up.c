@@ -7,7 +7,7 @@
 #include <arch/irq.h>
 #include "mm/internal.h"
 #include "mm/mm.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/pattern.h"
 #include "tests/test.h"
 

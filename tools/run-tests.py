@@ -164,26 +164,118 @@ def panic_figures(text, slack):
 PANIC_CONTEXTS = {"thread": "thread", "irqoff": "thread", "irq": "irq", "nmi": "nmi", "debug": "debug"}
 
 
-def panics():
-    """In each context: outside of the allocator, where the figures are exact, and in the middle of a call of it, with a
-    CPU offline."""
+def panic_told(where, cpu, message, by, context=None, on=None, endless=False):
+    """What a panic has to tell, whatever it is of: where, the registers, a backtrace from there down to the thread with
+    the function that did it, where the other CPU is, the end, and nothing after it. on: the CPU, if any may be it.
+    endless: the bottom of the stack is too far."""
+    told = [rf"^PANIC on CPU {on or cpu} in {context or PANIC_CONTEXTS[where]} context: {message}",
+            r"^rip ([0-9a-f]{16}) [\s\S]*^backtrace:\n  \1 ", rf"^backtrace:\n(  .*\n)*  [0-9a-f]{{16}} {by}",
+            r"^  not tight: little memory is below \d+ pages", r"^  CPU [01] stopped at \w+\+0x", r"^end of panic$",
+            r"\A((?!panic in panic)[\s\S])*\Z"]
+    if by.startswith("crash_"):
+        told.append(rf"^rip [0-9a-f]{{16}} {by}\+0x")
+    if not endless:
+        told.append(r"^  [0-9a-f]{16} (setup_on_stack|ap_main|run_thread)\+0x\S+$")
+    if by == "crash_panic":
+        told.append(rf"^rsp \S+ rbp \S+ rflags {'2' if where == 'thread' else ''}[0-9a-f]{{2}} cs 8 ")
+    return told
+
+
+INTERRUPTS = ("irq", "nmi", "debug")
+NO_THREAD, NO_IRQS = "in an interrupt or exception$", "in a thread with interrupts off"
+
+
+def thread_call(call, thread=None, off=NO_IRQS):
+    """By place: what a call says that is a thread's alone. None: there it is no error."""
+    return {"thread": thread, "irqoff": off and (off if off != NO_IRQS else f"{call} {off}")} | dict.fromkeys(INTERRUPTS, f"{call} {NO_THREAD}")
+
+
+def everywhere(message):
+    return dict.fromkeys(PANIC_CONTEXTS, message)
+
+
+# crash=: what it says in each place, CPUNR and CONTEXT filled in; the function that did it. It is where RIP is if
+# its name begins with crash_; a call may have called another that finds the error.
+CRASHES = {
+    "panic": (everywhere("as asked for by crash=panic$"), "crash_panic"),
+    "wild": (everywhere(r"page fault: write to address ffffa00000001000 \(not mapped\)$"), "crash_wild"),
+    "null": (everywhere(r"page fault: read of address 0000000000000000 \(not mapped\)$"), "crash_null"),
+    "readonly": (everywhere(r"page fault: write to address f[0-9a-f]{15} \(not permitted\)$"), "crash_readonly"),
+    "execute": (everywhere(r"page fault: execution at address f[0-9a-f]{15} \(not permitted\)$"), ""),
+    "division": (everywhere(r"division error \(vector 0, error 0\)$"), "crash_division"),
+    "opcode": (everywhere(r"invalid opcode \(vector 6, error 0\)$"), "crash_opcode"),
+    "protection": (everywhere(r"general protection \(vector 13, error 0\)$"), "crash_protection"),
+    "breakpoint": (everywhere(r"breakpoint nobody set \(vector 3, error 0\)$"), "crash_breakpoint"),
+    "debugtrap": (everywhere(r"debug exception nobody asked for \(vector 1, error 0\)$"), "crash_debug"),
+    "overflow": (everywhere(r"overflow \(vector 4, error 0\)$"), "crash_overflow"),
+    "stack": (everywhere("kernel stack overflow on CPU CPUNR, thread cpu: access to the guard page at ffffc9"), "crash_stack"),
+    "threadstack": (thread_call("kthread_create", "kernel stack overflow on CPU [01], thread called: access to the guard page at ffffc9", None), ""),
+    "deadlock": (everywhere(r"spin_lock\(0x[0-9a-f]{16}\): CPU CPUNR holds it already and would wait for ever$"), "spin_lock"),
+    "unheld": (everywhere(r"spin_unlock\(0x[0-9a-f]{16}\) on CPU CPUNR: owner is 0$"), "spin_unlock"),
+    "badfree": (everywhere(r"mm: bad call: kfree(_nolock)?\(1000\) on CPU CPUNR in CONTEXT: "), "mm_report"),
+    "nocache": (everywhere(r"kmem_cache_create\(no-cache\): object size"), ""),
+    "rcu": (everywhere("synchronize_rcu inside a reader: it would wait for itself$"), "synchronize_rcu"),
+    "rcuwait": (thread_call("synchronize_rcu"), "synchronize_rcu"),
+    "rcubarrier": (everywhere("rcu_barrier inside a reader: it would wait for itself$"), "rcu_barrier"),
+    "rcubarrierwait": (thread_call("rcu_barrier"), "rcu_barrier"),
+    "rcuoffline": (thread_call("cpu_down", "cpu_down inside a reader: it may wait for threads that wait for it$"), "cpu_down"),
+    "offline": (thread_call("cpu_down", "cpu_down on CPU 1: it is a call of CPU 0's$"), "cpu_down"),
+    "callwait": (thread_call("smp_call_function"), "smp_call_function"),
+    "cpuslock": (thread_call("cpus_read_lock"), "cpus_read_lock"),
+    "circle": (thread_call("rt_mutex_lock", r"rt_mutex_lock\(0x[0-9a-f]{16}\): thread cpu would wait for itself$", None), "rt_mutex_lock"),
+    "mutex": (thread_call("rt_mutex_lock", r"rt_mutex_lock\(0x[0-9a-f]{16}\): thread cpu would wait for itself$"), "rt_mutex_lock"),
+    "mutextry": (thread_call("rt_mutex_trylock", None, None), "rt_mutex_trylock"),
+    "mutexfree": (thread_call("rt_mutex_unlock", *2 * [r"rt_mutex_unlock\(0x[0-9a-f]{16}\) by thread cpu: owner is nobody$"]), "rt_mutex_unlock"),
+    "unlock": ({"thread": r"rt_mutex_unlock\(0x[0-9a-f]{16}\) by thread other: owner is cpu$"}, ""),
+    "end": (thread_call("kthread_create", "thread other ends with interrupts off, or holding its CPU$", None), ""),
+    "sleep": (thread_call("park", *2 * ["park in a thread that keeps its CPU$"]), "park"),
+    "timeout": (thread_call("schedule_timeout"), "schedule_timeout"),
+    "yield": (thread_call("yield"), "yield"),
+}
+ARGS_OF = {"badfree": "panic_on_bad_free=1"}
+OF_DEBUG = ("breakpoint", "debugtrap")             # these are a breakpoint's context, whatever was there before
+BY_OTHERS = ("threadstack", "unlock", "end")        # in a thread that may be on any CPU
+IN_ALLOCATOR = ("badfree", "nocache")
+
+
+def crash(kind, where, cpu):
+    """One bad end in one context of one CPU."""
+    messages, rip = CRASHES[kind]
+    if kind == "rcuoffline" and where == "thread" and cpu:
+        messages = messages | {where: "cpu_down on CPU 1: it is a call of CPU 0's$"}
+    told = panic_told(where, cpu, messages[where].replace("CPUNR", str(cpu)).replace("CONTEXT", PANIC_CONTEXTS[where]), rip,
+                      "debug" if kind in OF_DEBUG else None, "[01]" if kind in BY_OTHERS and where == "thread" else None,
+                      kind == "stack" or (kind == "threadstack" and where == "thread"))
+    told.append(r"^this CPU is in the allocator: at " if kind in IN_ALLOCATOR else r"^this CPU is not in the allocator$")
+    return outcome(f"crash-{kind}-{where}-cpu{cpu}", f"crash={kind} crash_in={where} crash_cpu={cpu} {ARGS_OF.get(kind, '')}".strip(), [PANIC],
+                   told, check=lambda text: panic_figures(text, 0))
+
+
+def crash_inside(where, cpu):
+    """A panic in the middle of a call of the allocator, with a CPU offline."""
+    told = panic_told(where, cpu, "as asked for by crash=panic$", "crash_panic")
+    return outcome(f"panic-{where}-inside-cpu{cpu}", f"crash=panic crash_in={where} crash_cpu={cpu} crash_inside=1 crash_offline=2", [PANIC],
+                   told + [r"^this CPU is in the allocator: at \w+\+0x\S+, called by go_inside\+0x", r"^  CPU 2 is offline$",
+                           r"^  CPU 2 keeps 0 pages, 0 objects, 0 frees for later; in hand: 0 slabs$"],
+                   check=lambda text: panic_figures(text, 96), SMP=3)
+
+
+def crash_places(kind):
+    """(place, CPU) of each where it is an error; what only CPU 0 may call is none in its thread."""
+    return [(where, cpu) for where, message in CRASHES[kind][0].items() if message for cpu in (0, 1)
+            if (kind, where, cpu) != ("offline", "thread", 0)]
+
+
+def crashes(long):
+    """All, or each kind once, the contexts and CPUs in turn; a panic itself in each context, and inside the allocator."""
     todo = []
-    for where, context in PANIC_CONTEXTS.items():
-        told = [rf"^PANIC on CPU 0 in {context} context: as asked for by crash=panic$", r"^rip [0-9a-f]{16} crash_panic\+0x",
-                r"^  [0-9a-f]{16} setup_on_stack\+0x\S+$", r"^  not tight: little memory is below \d+ pages",
-                r"^end of panic$", r"\A((?!panic in panic)[\s\S])*\Z", rf"^rsp \S+ rbp \S+ rflags {'2' if where == 'thread' else ''}[0-9a-f]{{2}} cs 8 "]
-        todo.append(outcome(f"panic-{where}", f"crash=panic crash_in={where}", [PANIC],
-                            told + [r"^this CPU is not in the allocator$", r"^  CPU 1 stopped at \w+\+0x"],
-                            check=lambda text: panic_figures(text, 0)))
-        todo.append(outcome(f"panic-{where}-inside", f"crash=panic crash_in={where} crash_inside=1 crash_offline=2", [PANIC],
-                            told + [r"^this CPU is in the allocator: at \w+\+0x\S+, called by crash_in_context\+0x",
-                                    r"^  CPU 1 stopped at \w+\+0x", r"^  CPU 2 is offline$",
-                                    r"^  CPU 2 keeps 0 pages, 0 objects, 0 frees for later; in hand: 0 slabs$"],
-                            check=lambda text: panic_figures(text, 96), SMP=3))
-        todo.append(outcome(f"wild-{where}", f"crash=wild crash_in={where}", [PANIC],
-                            [rf"^PANIC on CPU 0 in {context} context: page fault: write to address ffffa00000001000 \(not mapped\)$",
-                             r"^rip [0-9a-f]{16} crash_wild\+0x", r"^this CPU is not in the allocator$", r"^end of panic$"],
-                            check=lambda text: panic_figures(text, 0)))
+    for turn, kind in enumerate(CRASHES):
+        places = crash_places(kind)
+        if not long:
+            places = [(w, c) for w, c in places if kind == "panic" and c == list(PANIC_CONTEXTS).index(w) % 2] or [places[turn * 3 % len(places)]]
+        todo += [crash(kind, where, cpu) for where, cpu in places]
+    for turn, where in enumerate(PANIC_CONTEXTS):
+        todo += [crash_inside(where, cpu) for cpu in (0, 1) if long or cpu != turn % 2]
     return todo
 
 
@@ -258,35 +350,19 @@ def boots(long):
         outcome("lockup", "lockup=1", [PANIC], [r"(?i)(lockup|locked|stuck).*CPU ?1\b|CPU ?1\b.*(lockup|locked|stuck)",
                                                r"\w+\+0x[0-9a-f]+"], timeout=120),
         outcome("watchdog-too-short", "watchdog=99 test=lib.*", [FAIL], [r"^error: .*watchdog.*100 to 60000"]),
-        outcome("panic", "crash=panic", [PANIC], [r"^PANIC on CPU 0 in thread context: ", r"^rip [0-9a-f]{16} crash_panic\+0x",
-                                                  r"^rsp [0-9a-f]{16} .* ss 10$", r"^  [0-9a-f]{16} setup_on_stack\+0x\S+$",
-                                                  r"^end of panic$"]),
         outcome("panic-everywhere", "crash=everywhere", [PANIC], [r"^PANIC on CPU [0-3] ", r"^end of panic$"], SMP=4),
         outcome("triple-fault", "crash=triple", [RESET], []),
         outcome("hang", "crash=hang", [HANG], [], timeout=25),
-        outcome("stack", "crash=stack", [PANIC], [r"kernel stack overflow on CPU 0, thread cpu: access to the guard page at ffffc9"]),
-        outcome("thread-stack", "crash=threadstack", [PANIC],
-                [r"kernel stack overflow on CPU \d, thread called: access to the guard page at ffffc9", r"crash_stack\+0x"]),
-        outcome("mutex-circle", "crash=circle", [PANIC], [r"rt_mutex_lock\(0x[0-9a-f]+\): thread cpu would wait for itself"]),
-        outcome("mutex-unlock", "crash=unlock", [PANIC], [r"rt_mutex_unlock\(0x[0-9a-f]+\) by thread other: owner is cpu"]),
-        outcome("thread-end", "crash=end", [PANIC], [r"thread other ends with interrupts off, or holding its CPU"]),
-        outcome("thread-sleep", "crash=sleep", [PANIC], [r"park in a thread that keeps its CPU"]),
-        outcome("rcu-in-reader", "crash=rcu", [PANIC], [r"synchronize_rcu inside a reader: it would wait for itself", r"synchronize_rcu\+0x"]),
-        outcome("rcu-barrier-in-reader", "crash=rcubarrier", [PANIC], [r"rcu_barrier inside a reader: it would wait for itself"]),
-        outcome("offline-in-reader", "crash=rcuoffline", [PANIC], [r"cpu_down inside a reader: it may wait for threads that wait for it"]),
-        outcome("wild-write", "crash=wild", [PANIC], [r"(?i)page fault|#PF", r"\w+\+0x[0-9a-f]+"]),
         outcome("little-memory", "test=*", [FAIL, PANIC], [r"(?i)memory"], timeout=200,
                 MEM="16M"),
-        outcome("bad-free", "crash=badfree panic_on_bad_free=1", [PANIC], [r"bad call: kfree\(1000\) on CPU 0 in thread"]),
         outcome("bad-frees", "crash=badfree", [FAIL], [r"bad call: kfree\(1000\)", r"further reports are counted"]),
-        outcome("no-cache", "crash=nocache", [PANIC], [r"kmem_cache_create\(no-cache\): object size"]),
         outcome("no-nx", "test=*", [FAIL, PANIC], [r"(?i)\bnx\b|execute"], CPU="qemu64,-nx"),
         outcome("arguments-too-long", LONGEST + "0", [FAIL], [r"^error: the kernel arguments are longer than 2047 bytes"]),
         outcome("arguments-longest", LONGEST, [PASS], [r"^# anyctx: result PASS"]),
         outcome("no-qemu", "", [NO_QEMU], [r"does not run", r"tools/setup\.sh"], QEMU="tools/no-such-qemu"),
         outcome("bad-qemu", "", [NO_QEMU], [r"cmpxchg16b", r"tools/setup\.sh"], QEMU="tools/fake-qemu-7.2.sh"),
     ]
-    todo += panics() + matrix(False)
+    todo += crashes(long) + matrix(False)
     if long:
         todo += [replace(boot, name=boot.name.replace("hosted", f"hosted-{name}"))
                  for name, program in HOSTED.items() for boot in hosted_boots(program, True)]

@@ -6,7 +6,7 @@
 #define TESTS_FINDING_EXPECT_H
 
 #include "kernel/finding.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/test.h"
 
 /* First thing in a case that uses this: it counts the findings for the runner. */

@@ -15,7 +15,7 @@
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "tests/ballast.h"
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include "tests/test.h"
 
 static spinlock_t lock = SPINLOCK_INIT;

@@ -1,33 +1,53 @@
 /*
- * incontext.c - functions run where a test wants them (incontext.h). One at a time.
+ * run_in.c - functions run in a chosen context (run_in.h).
+ *
+ * Invariant: one at a time. It is its beginner's until the store of `wanted`, then that
+ * CPU's, which takes it by one compare-and-swap, until it stores 0 there, after the function
+ * has returned. So an NMI inside the function does not run it again.
  */
-#include "tests/incontext.h"
+#include "kernel/run_in.h"
 #include <anyctx/irq_work.h>
 #include <anyctx/smp.h>
 #include <arch/debug.h>
 #include <arch/irq.h>
 #include "kernel/hooks.h"
-#include "tests/test.h"
+#include "kernel/panic.h"
+#include "lib/string.h"
 
 static struct {
 	void (*fn)(void *);
 	void *arg;
 	enum context ctx;
 	u32 cpu;
-	u32 wanted; /* CPU + 1; 0: done */
+	u32 wanted; /* CPU + 1; RUNS; 0: done */
 } todo;
+#define RUNS (~0u)
 
 enum context context_of_place(enum context place)
 {
 	return place == CTX_IRQS_OFF ? CTX_THREAD : place;
 }
 
+bool place_of_name(const char *name, enum context *place)
+{
+	static const char *const names[NR_PLACES] = { "thread", "irq", "nmi", "debug", "irqoff" };
+
+	for (unsigned int i = 0; i < NR_PLACES; i++)
+		if (!strcmp(name, names[i])) {
+			*place = (enum context)i;
+			return true;
+		}
+	return false;
+}
+
 /* The hooks are the same on every CPU, and other NMIs may come. */
 static bool run_todo(void)
 {
-	if (__atomic_load_n(&todo.wanted, __ATOMIC_ACQUIRE) != smp_processor_id() + 1)
+	u32 mine = smp_processor_id() + 1;
+
+	if (!__atomic_compare_exchange_n(&todo.wanted, &mine, RUNS, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
-	EXPECT_EQ(current_context(), context_of_place(todo.ctx));
+	BUG_ON(current_context() != context_of_place(todo.ctx));
 	todo.fn(todo.arg);
 	__atomic_store_n(&todo.wanted, 0, __ATOMIC_RELEASE);
 	return true;
@@ -68,15 +88,14 @@ static void in_its_thread(void *unused)
 	}
 }
 
+static struct irq_work work;
+
 static void start(void)
 {
-	static struct irq_work w;
-
 	switch (todo.ctx) {
 	case CTX_IRQ:
-		irq_work_sync(&w); /* the last one has run, but may not have ended */
-		init_irq_work(&w, in_irq);
-		irq_work_queue_on(&w, todo.cpu);
+		init_irq_work(&work, in_irq);
+		irq_work_queue_on(&work, todo.cpu);
 		break;
 	case CTX_NMI:
 		set_nmi_hook(in_nmi_hook);
@@ -84,14 +103,14 @@ static void start(void)
 		break;
 	default:
 		set_trap_hook(in_trap_hook);
-		if (todo.cpu)
-			cpu_thread_run(todo.cpu, in_its_thread, NULL);
-		else
+		if (todo.cpu == smp_processor_id())
 			in_its_thread(NULL);
+		else
+			cpu_thread_run(todo.cpu, in_its_thread, NULL);
 	}
 }
 
-void run_in(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg)
+void run_in_begin(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg)
 {
 	todo.fn = fn;
 	todo.arg = arg;
@@ -99,6 +118,13 @@ void run_in(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg)
 	todo.cpu = cpu;
 	__atomic_store_n(&todo.wanted, cpu + 1, __ATOMIC_RELEASE);
 	start();
+}
+
+void run_in(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg)
+{
+	if (ctx == CTX_IRQ)
+		irq_work_sync(&work); /* the last one has run, but may not have ended */
+	run_in_begin(ctx, cpu, fn, arg);
 	while (__atomic_load_n(&todo.wanted, __ATOMIC_ACQUIRE))
 		cpu_relax();
 	if (cpu && (context_of_place(ctx) == CTX_THREAD || ctx == CTX_DEBUG))

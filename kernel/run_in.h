@@ -1,8 +1,9 @@
 /*
- * incontext.h - run a function in a chosen context of a chosen CPU.
+ * run_in.h - run a function in a chosen context of a chosen CPU: for bad ends on request
+ * and for tests.
  */
-#ifndef TESTS_INCONTEXT_H
-#define TESTS_INCONTEXT_H
+#ifndef KERNEL_RUN_IN_H
+#define KERNEL_RUN_IN_H
 
 #include "kernel/context.h"
 
@@ -10,6 +11,8 @@
 #define CTX_IRQS_OFF NR_CONTEXT
 #define NR_PLACES (NR_CONTEXT + 1)
 enum context context_of_place(enum context place);
+/* By the words of arguments: thread, irq, nmi, debug, irqoff. False: none of them. */
+bool place_of_name(const char *name, enum context *place);
 
 /*
  * fn(arg) once in context ctx of that CPU; returns when it has run. CPU 0, thread
@@ -22,5 +25,11 @@ void run_in(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg);
  * is called here, to do there what it wants. */
 #define ALL_PLACES 31u
 void each_place(unsigned int places, void (*try)(enum context place, unsigned int cpu, void *arg), void *arg);
+
+/*
+ * The same, but it is only begun: for functions that do not return, and for calls from
+ * this CPU's own interrupts, which may give their own CPU alone. The hooks stay.
+ */
+void run_in_begin(enum context ctx, unsigned int cpu, void (*fn)(void *), void *arg);
 
 #endif
