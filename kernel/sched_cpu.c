@@ -84,12 +84,12 @@ static const struct task *pinned_here(void)
 	return NULL;
 }
 
-static void push_out(struct rq *q)
+static void push_out(struct rq *q, int (*elsewhere)(const struct task *))
 {
 	struct task *stay = NULL, **end = &stay;
 
 	for (struct task *t = rq_take(q); t; t = rq_take(q)) {
-		int cpu = sched_elsewhere(t);
+		int cpu = elsewhere(t);
 
 		if (cpu < 0 || t == q->curr) {
 			*end = t;
@@ -113,7 +113,7 @@ void sched_look(struct rq *q)
 {
 	const struct task *t;
 
-	push_out(q);
+	push_out(q, sched_elsewhere);
 	t = pinned_here();
 	q->keeps = t || q->curr->first ? t : q->curr;
 	__atomic_store_n(&q->looks, q->looks + 1, __ATOMIC_RELEASE);
@@ -169,11 +169,21 @@ static void rehome_parked(void)
 	}
 }
 
+/* None is pinned (sched_may_leave), and who has bound one here since is about to be refused. */
+static int last_elsewhere(const struct task *t)
+{
+	s32 wanted = READ_ONCE(t->wanted);
+
+	if (READ_ONCE(t->per_cpu))
+		return -1;
+	return wanted != CPU_ANY && cpu_active((u32)wanted) ? wanted : (int)least_busy_cpu();
+}
+
 void sched_leave(void)
 {
 	struct rq *q = this_cpu_ptr(rq);
 
-	push_out(q);
+	push_out(q, last_elsewhere);
 	sleepers_leave(q);
 	rehome_parked();
 }

@@ -8,12 +8,10 @@
 #include <anyctx/wait.h>
 #include <arch/cpu.h>
 #include <arch/time.h>
-#include "kernel/task.h"
 #include "kernel/tick.h"
 #include "tests/hotplug.h"
+#include "tests/kthread_hotplug.h"
 #include "tests/test.h"
-
-#define LIMIT_TICKS 20000 /* until something counts as not happening */
 
 static unsigned int victim;
 static u32 stop;
@@ -21,25 +19,7 @@ static u32 stop;
 /* It begins on the CPU that is to go, and may be anywhere. */
 static struct task *begin_there(int (*fn)(void *), void *arg, const char *name)
 {
-	struct task *t = kthread_create_on_cpu(fn, arg, victim, name);
-
-	EXPECT(t != NULL);
-	if (t) {
-		kthread_set_cpu(t, CPU_ANY);
-		wake_up_process(t);
-	}
-	return t;
-}
-
-/* Until it is that much. */
-static bool wait_count(const u64 *count, u64 n)
-{
-	for (s64 left = LIMIT_TICKS; READ_ONCE(*count) < n; left--) {
-		if (!left)
-			return false;
-		schedule_timeout(1);
-	}
-	return true;
+	return begin_on(victim, PRIO_NORMAL, fn, arg, name);
 }
 
 static bool wait_more(const u64 *count, u64 n)
@@ -137,6 +117,7 @@ TEST(hotplug, threads_move, "threads that run, wait for their turn, are parked, 
 TEST(hotplug, thread_bound, "a thread bound to a CPU keeps it, whatever it does; none is made or bound there while it is offline")
 {
 	struct task *t, *other;
+	u64 looks;
 
 	victim = hotplug_victim();
 	if (!victim)
@@ -146,7 +127,9 @@ TEST(hotplug, thread_bound, "a thread bound to a CPU keeps it, whatever it does;
 	t = kthread_run_on_cpu(park_and_count, NULL, victim, "bound");
 	REQUIRE(t);
 	wait_for_completion(&begun);
+	looks = READ_ONCE(per_cpu_ptr(rq, victim)->looks);
 	EXPECT_EQ(cpu_down(victim), -EBUSY);
+	EXPECT_EQ(READ_ONCE(per_cpu_ptr(rq, victim)->looks), looks); /* said at once: it was not asked who keeps it */
 	EXPECT(cpu_online(victim));
 	wake_up_process(t);
 	EXPECT(wait_count(&woken, 1));

@@ -6,12 +6,15 @@
 #include <anyctx/irq_work.h>
 #include <anyctx/spinlock.h>
 #include <anyctx/wait.h>
+#include <arch/debug.h>
 #include <arch/irq.h>
 #include "kernel/context.h"
 #include "kernel/hooks.h"
-#include "kernel/task.h"
+#include "kernel/sched.h"
+#include "kernel/smp.h"
 #include "lib/string.h"
 #include "tests/hotplug.h"
+#include "tests/kthread_hotplug.h"
 #include "tests/test.h"
 
 #define NR_WORKS 16
@@ -131,6 +134,89 @@ TEST(hotplug, lazy_in_hand, "a CPU whose thread is in the middle of work, asleep
 	irq_work_sync(&behind);
 	EXPECT_EQ(ran_there, 1);
 	kthread_join(t);
+}
+
+/* ---- work that its thread has not begun ---- */
+
+/*
+ * The CPU queues work for its thread while it is active, and is held before it wakes that
+ * thread until it is to go; and again until the function that makes it go has come for its
+ * first thread. That has the higher priority, and so goes before the work.
+ */
+static struct task *lazy;
+static u64 looks;
+static enum context ran_ctx;
+static u32 held_times;
+
+static struct task *lazy_of(unsigned int cpu)
+{
+	struct task *t;
+
+	for (unsigned int i = 0; (t = kthread_slot(i)) != NULL; i++)
+		if (t->used && t->per_cpu && t->wanted == (s32)cpu && !strcmp(t->name, "lazy"))
+			return t;
+	return NULL;
+}
+
+static bool hold_cpu(struct regs *r, u64 dr6)
+{
+	if (smp_processor_id() != victim || dr6 & DR6_SINGLE_STEP)
+		return false;
+	arch_debug_undisturbed();
+	if (held_times == 0 && r->rip == (u64)wake_up_process && r->rdi == (u64)lazy) {
+		__atomic_store_n(&held_times, 1, __ATOMIC_RELEASE);
+		while (cpu_active(victim))
+			cpu_relax();
+		looks = per_cpu_ptr(rq, victim)->looks;
+		arch_hw_break_clear(0);
+		EXPECT_EQ(arch_hw_break_set(0, sched_preempt, HW_BREAK_EXEC, 1), 0);
+	} else if (held_times == 1 && r->rip == (u64)sched_preempt && per_cpu_ptr(rq, victim)->looks != looks) {
+		held_times = 2;
+		arch_hw_break_clear(0);
+		while (llist_empty(per_cpu_ptr(wakes, victim)))
+			cpu_relax();
+	}
+	return true;
+}
+
+static void note_context(struct irq_work *w)
+{
+	(void)w;
+	ran_ctx = current_context();
+	EXPECT_EQ(smp_processor_id(), victim);
+	__atomic_fetch_add(&ran, 1, __ATOMIC_SEQ_CST);
+}
+
+TEST(hotplug, lazy_left, "lazy work that its thread has not begun when its CPU goes, as others come first, is done on the way")
+{
+	struct irq_work w;
+	unsigned int prio;
+
+	victim = hotplug_victim();
+	if (!victim || !break_possible())
+		return;
+	lazy = lazy_of(victim);
+	REQUIRE(lazy);
+	prio = task_priority(lazy);
+	ran = 0;
+	held_times = 0;
+	init_irq_work_lazy(&w, note_context);
+	sched_set_priority(lazy, PRIO_LEAST);
+	set_trap_hook(hold_cpu);
+	break_on(victim, wake_up_process);
+	EXPECT(irq_work_queue_on(&w, victim));
+	while (!__atomic_load_n(&held_times, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	EXPECT_EQ(cpu_down(victim), 0);
+	EXPECT_EQ(held_times, 2);
+	EXPECT_EQ(READ_ONCE(ran), 1);
+	EXPECT_EQ(ran_ctx, CTX_IRQ); /* its thread had not come to it */
+	set_trap_hook(NULL);
+	hook_sync();
+	EXPECT_EQ(cpu_up(victim), 0);
+	irq_work_sync(&w);
+	EXPECT_EQ(ran, 1);
+	sched_set_priority(lazy, prio);
 }
 
 /* ---- locks ---- */
