@@ -39,7 +39,7 @@ FUZZ_OWN_acpi := fuzz/acpi.c fuzz/acpi_check.c fuzz/printk.c fuzz/fuzz.c
 
 # ---- the allocator: mm/ and what it stands on, as a process (arch/hosted); the fuzzer is
 # what decides, so there are no tests, no job and no shell
-FUZZ_alloc := $(filter-out $(HOSTED_LEFT_OUT) lib/string.c kernel/init.c kernel/ktap.c kernel/shell.c kernel/crash.c kernel/crash_%.c \
+FUZZ_alloc := $(filter-out $(HOSTED_LEFT_OUT) lib/string.c kernel/init.c kernel/ktap.c kernel/shell.c kernel/crash.c kernel/crash_%.c kernel/run_in.c \
 	kernel/workload%,$(wildcard mm/*.c kernel/*.c lib/*.c)) $(HOSTED_SHARED)
 FUZZ_HOST_alloc := $(filter-out arch/hosted/main.c arch/hosted/console.c arch/hosted/smp.c \
 	arch/hosted/deliver_later.c arch/hosted/tsan.c,\
