@@ -201,38 +201,27 @@ BENCH(profile, objects, "256 in a row, cold, then freed: instructions each by fu
 	profile(CALL_NOLOCK, 8192, 0, "8192", "8192 free", true);
 }
 
-/* The slowest of many single allocations: found by the clock, and had once more. */
+/* The slowest of many single allocations, of those that find nothing prepared. */
 static void profile_slowest(size_t size, const char *column)
 {
-	unsigned int worst = 0;
+	static void *held[HELD];
 	u64 most = 0;
 	struct trace t;
 
 	mm_quiesce();
+	now = (struct call){ .call = CALL_NOLOCK, .size = size, .n = 1 };
 	for (unsigned int i = 0; i < HELD; i++) {
-		u64 ticks = arch_rdtsc();
-
-		now.held[i] = kmalloc_nolock(size, 0, NUMA_NO_NODE);
-		ticks = arch_rdtsc() - ticks;
-		if (ticks > most) {
-			most = ticks;
-			worst = i;
+		trace_call(get_traced, &now, &t);
+		held[i] = now.held[0];
+		if (t.insns > most) {
+			most = t.insns;
+			trace_keep_profile();
 		}
 	}
+	trace_put_kept(column, 1);
+	bench_put("(all)", column, most * BENCH_ONE);
 	for (unsigned int i = 0; i < HELD; i++)
-		kfree_nolock(now.held[i]);
-	mm_quiesce();
-	for (unsigned int i = 0; i < worst; i++)
-		now.held[HELD - 1 - i] = kmalloc_nolock(size, 0, NUMA_NO_NODE);
-	now.call = CALL_NOLOCK;
-	now.size = size;
-	now.n = 1;
-	trace_call(get_traced, &now, &t);
-	trace_put_profile(column, 1);
-	bench_put("(all)", column, t.insns * BENCH_ONE);
-	put_traced(&now);
-	for (unsigned int i = 0; i < worst; i++)
-		kfree_nolock(now.held[HELD - 1 - i]);
+		kfree_nolock(held[i]);
 }
 
 BENCH(profile, slowest, "the slowest of 2,048 single allocations: instructions by function")

@@ -21,7 +21,7 @@
 #define MAX_LINES 512
 #define MAX_RIPS 4096 /* a power of two */
 #define MAX_FUNCTIONS 128
-#define PROFILE_ROWS 16
+#define PROFILE_ROWS 24
 #define STACK_REACH 4096UL /* memory this near the stack pointer is stack */
 
 volatile bool trace_gate;
@@ -140,12 +140,16 @@ static void count_function(u64 rip, u64 count)
 	functions[i].count += count;
 }
 
-void trace_put_profile(const char *column, u64 n)
+void trace_keep_profile(void)
 {
 	nr_functions = 0;
 	for (unsigned int i = 0; i < MAX_RIPS; i++)
 		if (rips[i].rip)
 			count_function(rips[i].rip, rips[i].count);
+}
+
+void trace_put_kept(const char *column, u64 n)
+{
 	for (unsigned int row = 0; row < PROFILE_ROWS; row++) {
 		unsigned int best = 0;
 
@@ -157,4 +161,10 @@ void trace_put_profile(const char *column, u64 n)
 		bench_put(functions[best].name, column, functions[best].count * BENCH_ONE / n);
 		functions[best].count = 0;
 	}
+}
+
+void trace_put_profile(const char *column, u64 n)
+{
+	trace_keep_profile();
+	trace_put_kept(column, n);
 }

@@ -34,4 +34,8 @@ static __always_inline void trace_off(void)
  */
 void trace_put_profile(const char *column, u64 n);
 
+/* The same in two steps, with other traces between them. */
+void trace_keep_profile(void);
+void trace_put_kept(const char *column, u64 n);
+
 #endif

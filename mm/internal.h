@@ -291,7 +291,8 @@ void page_alloc_init(void);
 struct page *page_alloc(gfp_t gfp, int nid, unsigned int order, u32 refcount,
 			enum page_type type);
 /* The same, frozen, without reclaim or a last look: the caller has another way. If private
- * pages have to be looked for, that took its time: then one of order `least` only. */
+ * pages have to be looked for, that takes its time: then, or if it saves the look, one of
+ * order `least` only. */
 struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, unsigned int least,
 			      enum page_type type);
 /* For the layers above, which have checked what they free: the block's type. */

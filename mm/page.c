@@ -288,6 +288,10 @@ struct page *page_alloc_light(gfp_t gfp, int nid, unsigned int order, unsigned i
 		return page;
 	if (fail_page(order))
 		return NULL;
+	if (local && least < order) /* what such a call has left: before there is a look for pages */
+		page = private_take(private_word(order), least, 0, type);
+	if (page)
+		return page;
 	mm_begin();
 	pfn = take_once(gfp, local ? page_home_node() : nid, order, local);
 	if (pfn != NO_PFN && local && least < order) {

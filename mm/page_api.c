@@ -279,13 +279,25 @@ unsigned int page_ref_count(const struct page *page)
 
 /* ------------------------------------------------------------------ counts */
 
-u64 nr_free_pages(void)
+/* A search that comes into a new line of pages counts them all: no loop. */
+static u64 allocated_on(unsigned int cpu)
 {
+	const struct page_cpu *pc = per_cpu_ptr(page_cpu, cpu);
 	u64 n = 0;
 
-	for (unsigned int c = 0; c < num_possible_cpus(); c++)
-		for (unsigned int t = 0; t < NR_PAGE_TYPES; t++)
-			n += READ_ONCE(per_cpu_ptr(page_cpu, c)->allocated[t]);
+#pragma GCC unroll 8
+	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++)
+		n += READ_ONCE(pc->allocated[t]);
+	return n;
+}
+
+u64 nr_free_pages(void)
+{
+	unsigned int cpus = num_possible_cpus();
+	u64 n = 0;
+
+	for (unsigned int c = 0; c < cpus; c++)
+		n += allocated_on(c);
 	return managed_pages - n;
 }
 

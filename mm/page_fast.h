@@ -39,10 +39,10 @@ static __always_inline void page_given(struct page *page, unsigned int order, en
 	this_cpu_add64(page_cpu.allocated[type], -(1UL << order));
 }
 
-static __always_inline struct page *private_page(unsigned int order, u32 refcount, enum page_type type)
+/* Out of that private word. */
+static __always_inline struct page *private_take(u64 *private, unsigned int order, u32 refcount, enum page_type type)
 {
-	u64 *private = private_word(order), v = this_cpu_read64(*private);
-	u64 taken;
+	u64 v = this_cpu_read64(*private), taken;
 	int bit;
 
 	if (CONFIG_TINY)
@@ -56,6 +56,11 @@ static __always_inline struct page *private_page(unsigned int order, u32 refcoun
 		taken = order ? (u64)run_mask(order) << bit : v & -v;
 	} while (unlikely(!this_cpu_cmpxchg64(private, &v, v & ~taken)));
 	return page_taken((v >> 32 << WORD_SHIFT) | (u32)bit, order, refcount, type);
+}
+
+static __always_inline struct page *private_page(unsigned int order, u32 refcount, enum page_type type)
+{
+	return private_take(private_word(order), order, refcount, type);
 }
 
 enum put { PUT_DONE, PUT_ELSEWHERE, PUT_TWICE };
