@@ -362,7 +362,7 @@ struct cache_cpu {
 	u64 unused[3]; /* to a line of 64 bytes */
 };
 
-#define MAX_CACHES (CONFIG_TINY ? 54 + 25 : 128)
+#define MAX_CACHES (CONFIG_TINY ? 60 + 25 : 128)
 extern struct cache_cpu cache_cpu[MAX_CACHES]; /* per CPU; [0] stays closed for ever */
 
 #define CPU_OFF(id) ((u32)((id) * sizeof(struct cache_cpu)))
@@ -612,7 +612,7 @@ bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, si
 
 /* kmalloc.c: caches 1 to NR_KMALLOC; behind them those of the first NR_KMALLOC_PAID sizes
  * for what a group pays for, in the same order */
-#define NR_KMALLOC 27
+#define NR_KMALLOC 33
 #define NR_KMALLOC_PAID 25
 void kmalloc_init(void);
 struct magazine *kmalloc_magazine(u32 id, unsigned int cpu);

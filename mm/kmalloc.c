@@ -1,5 +1,5 @@
 /*
- * kmalloc.c - objects by size: 27 caches from 8 bytes to 8 KiB, whole blocks of
+ * kmalloc.c - objects by size: 33 caches from 8 bytes to 8 KiB, whole blocks of
  * pages above; and the public calls by pointer.
  *
  * All functions: any context (the public headers say what to use where; the
@@ -23,7 +23,9 @@ static const struct {
 	{ 256, "kmalloc-256" },  { 320, "kmalloc-320" },  { 384, "kmalloc-384" },  { 448, "kmalloc-448" },
 	{ 512, "kmalloc-512" },  { 640, "kmalloc-640" },  { 768, "kmalloc-768" },  { 896, "kmalloc-896" },
 	{ 1024, "kmalloc-1k" },  { 1280, "kmalloc-1280" }, { 1536, "kmalloc-1536" }, { 1792, "kmalloc-1792" },
-	{ 2048, "kmalloc-2k" },  { 4096, "kmalloc-4k" },  { 8192, "kmalloc-8k" },
+	{ 2048, "kmalloc-2k" },  { 2560, "kmalloc-2560" }, { 3072, "kmalloc-3k" },   { 3584, "kmalloc-3584" },
+	{ 4096, "kmalloc-4k" },  { 5120, "kmalloc-5k" },   { 6144, "kmalloc-6k" },   { 7168, "kmalloc-7k" },
+	{ 8192, "kmalloc-8k" },
 };
 /* Of each size in steps of 8 bytes: where its cache is in cache_cpu[]. [0], for
  * size 0, is what leads nowhere. */

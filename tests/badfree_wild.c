@@ -119,7 +119,8 @@ TEST(badfree, middle_of_object,
      "a pointer into an object of any size class, or behind the last one, is reported")
 {
 	static const size_t sizes[] = { 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384,
-					448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 4096, 8192 };
+					448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072,
+					3584, 4096, 5120, 6144, 7168, 8192 };
 
 	reports_begin();
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {

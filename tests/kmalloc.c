@@ -68,7 +68,8 @@ TEST(kmalloc, size_classes,
      "ksize is the smallest class that holds the size; above 8 KiB, a power of two of pages")
 {
 	static const u16 classes[] = { 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384,
-					448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 4096, 8192 };
+					448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072,
+					3584, 4096, 5120, 6144, 7168, 8192 };
 	unsigned int c = 0;
 
 	for (size_t size = 1; size <= LARGEST_CLASS; size++) {

@@ -65,9 +65,7 @@ extern __always_inline __attribute__((gnu_inline)) u32 __kmalloc_class_of(size_t
 		return size <= 8 ? 1 : 2;
 	if (size <= 128)
 		return 1 + (u32)((size + 15) / 16);
-	if (size > 2048)
-		return size <= 4096 ? 26 : 27;
-	k = 63 - (u32)__builtin_clzl(size - 1); /* four from 2^k to 2^(k + 1) */
+	k = 63 - (u32)__builtin_clzl(size - 1); /* four from 2^k to 2^(k + 1), up to 8 KiB */
 	return 10 + (k - 7) * 4 + (u32)((size - 1 - (1UL << k)) >> (k - 2));
 }
 
