@@ -8,6 +8,7 @@
  * page that never is, and belong to their slot for ever.
  */
 #include <anyctx/config.h>
+#include <anyctx/lockdep.h>
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
 #include <arch/irq.h>
@@ -57,6 +58,7 @@ static void __noreturn run_thread(void)
 	sched_switched();
 	arch_irq_enable();
 	t->result = t->fn(t->arg);
+	lock_ends("a thread", 0);
 	if (!in_thread() || arch_irqs_disabled() || this_cpu_read64(preempt_count) || t->pinned)
 		panic("thread %s ends with interrupts off, or holding its CPU", t->name);
 	arch_irq_disable();

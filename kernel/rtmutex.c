@@ -175,15 +175,20 @@ static void lock_slow(struct rt_mutex *m)
 
 void rt_mutex_lock(struct rt_mutex *m)
 {
+	lock_wait_sleeping(m, &m->site);
 	check_in_thread("rt_mutex_lock");
 	if (unlikely(!swap_owner(m, 0, (u64)current_task())))
 		lock_slow(m);
+	lock_taken(m, &m->site, LOCK_SLEPT);
 }
 
 bool rt_mutex_trylock(struct rt_mutex *m)
 {
 	check_in_thread("rt_mutex_trylock");
-	return swap_owner(m, 0, (u64)current_task());
+	if (!swap_owner(m, 0, (u64)current_task()))
+		return false;
+	lock_taken(m, &m->site, LOCK_SLEPT);
+	return true;
 }
 
 /* To the first waiter; the boost goes with the waiters. */
@@ -213,6 +218,8 @@ static void unlock_slow(struct rt_mutex *m)
 void rt_mutex_unlock(struct rt_mutex *m)
 {
 	check_in_thread("rt_mutex_unlock"); /* the owner may be who was interrupted */
+	if (!lock_release(m))
+		return;
 	if (unlikely(!swap_owner(m, (u64)current_task(), 0)))
 		unlock_slow(m);
 }

@@ -38,6 +38,7 @@ struct lock_site { };
 enum lock_how {
 	LOCK_WAITED,  /* a lock that is waited for until it is free */
 	LOCK_TRIED,   /* a lock that was free */
+	LOCK_SLEPT,   /* a mutex: threads sleep until it is free */
 	LOCK_LOCAL,   /* a CPU's own lock, that has to be free: nobody waits for it */
 	LOCK_SERVICE, /* not a lock: others wait until it is done */
 	LOCK_SECTION, /* not a lock: nobody waits for it */
@@ -54,7 +55,7 @@ void lockdep_ends(const char *what, u64 mark);
 void lockdep_switch(void *from, void *to);
 
 /* What a thread holds while another runs on the CPU. */
-#define LOCKDEP_THREAD_BYTES (CONFIG_LOCKDEP ? 400 : 0)
+#define LOCKDEP_THREAD_BYTES (CONFIG_LOCKDEP ? 784 : 0)
 
 /* Services: other CPUs' interrupts, for cross calls and irq_work; the functions of hooks.h. */
 extern const struct lock_site lock_interrupts, lock_hooks;
@@ -66,6 +67,13 @@ static __always_inline void lock_wait(const void *lock, const struct lock_site *
 {
 	if (CONFIG_LOCKDEP)
 		lockdep_wait(lock, site, LOCK_WAITED);
+}
+
+/* A mutex will be slept for, if it is held. */
+static __always_inline void lock_wait_sleeping(const void *lock, const struct lock_site *site)
+{
+	if (CONFIG_LOCKDEP)
+		lockdep_wait(lock, site, LOCK_SLEPT);
 }
 
 /* It is taken: with interrupts as they will be while it is held. */

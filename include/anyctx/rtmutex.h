@@ -14,16 +14,20 @@
 #ifndef ANYCTX_RTMUTEX_H
 #define ANYCTX_RTMUTEX_H
 
-#include <anyctx/types.h>
+#include <anyctx/lockdep.h>
 
 struct rt_waiter;
 
-/* All zero: free. */
+/* All zero: free; to the checker of locks it is of its own class then. */
 struct rt_mutex {
 	u64 owner;                  /* struct task *, and bit 0: somebody waits */
 	struct rt_waiter *waiters;  /* by priority */
 	struct rt_mutex *next_held; /* of the owner's that somebody waits for */
+	struct lock_site site;      /* nothing, but in a build that watches locks */
 };
+
+/* Free as well; all of one place of the source are of one class. */
+#define RT_MUTEX_INIT { .site = LOCK_SITE_INIT }
 
 void rt_mutex_lock(struct rt_mutex *m);
 /* Never waits; true: taken. */

@@ -69,8 +69,8 @@ static void trim(struct held_cpu *mine)
 	}
 }
 
-/* What a thread holds while it does not run: no lock, as a holder keeps its CPU, but
- * services that it is at. */
+/* What a thread holds while it does not run: no spinlock, as a holder keeps its CPU, but
+ * mutexes, and services that it is at. */
 struct saved {
 	u64 n;
 	struct held held[MAX_SAVED];

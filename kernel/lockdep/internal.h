@@ -94,7 +94,7 @@ struct held {
 	u64 depth; /* context_depth when it was taken */
 	struct trace at;
 };
-#define MAX_SAVED 4 /* of a thread, while another runs */
+#define MAX_SAVED 8 /* of a thread, while another runs */
 struct held_cpu {
 	u64 n;     /* of stack[]: those above are HELD_FREE */
 	u64 quiet; /* above 0: this CPU tells a report, and nothing is watched */
@@ -120,7 +120,7 @@ void report_full(const char *table);
 /* It is on again, as a test wants it that has filled one: there is room, and no CPU has
  * taken or given back anything meanwhile but in pairs. */
 void report_on_again(void);
-void report_context(const struct lock_class *c, const char *where, u64 rbp);
+void report_context(const struct lock_class *c, enum lock_how how, const char *where, u64 rbp);
 void report_recursion(const struct lock_class *c, const struct held *h, u64 rbp);
 /* Waiting for `to` while `h` is held closes a circle; s has the way from `to` to it. */
 void report_order(const struct held *h, const struct lock_class *to, const struct search *s, u64 rbp);

@@ -107,13 +107,14 @@ void report_on_again(void)
 	__atomic_store_n(&off, false, __ATOMIC_SEQ_CST);
 }
 
-void report_context(const struct lock_class *c, const char *where, u64 rbp)
+void report_context(const struct lock_class *c, enum lock_how how, const char *where, u64 rbp)
 {
 	char name[NAME], what[2 * NAME + 40];
 	struct finding f;
 
 	class_name(name, sizeof(name), c);
-	snprintf(what, sizeof(what), "waits for %s inside %s, where it may only be tried", name, where);
+	snprintf(what, sizeof(what), "waits for %s inside %s, where %s", name, where,
+		 how == LOCK_SLEPT ? "nobody may sleep" : "it may only be tried");
 	open(&f, "context", what);
 	tell_here(&f, rbp);
 	tell_all_held(&f);

@@ -6,6 +6,7 @@
  * has been reported is not reported again, and what has been seen costs little.
  */
 #include "internal.h"
+#include <anyctx/preempt.h>
 #include <arch/cpu.h>
 
 /* Whoever is at the first has to get on for who is at the second, and cannot. */
@@ -71,21 +72,37 @@ static const char *inside_section(void)
 	return NULL;
 }
 
-/* May anything be waited for here? */
-static bool check_context(const struct lock_class *c, enum lock_how how, u64 rbp)
+/* Of the caller, as we keep the CPU as well. */
+static bool keeps_cpu(void)
+{
+	return this_cpu_read64(preempt_count) > 1;
+}
+
+/* Where this is, if it may not be waited for here; else NULL. */
+static const char *forbidden(const struct lock_class *c, enum lock_how how)
 {
 	u64 depth = this_cpu_read64(context_depth);
 	const char *section = inside_section();
 
 	if (depth >= CTX_DEPTH_NMI)
-		report_context(c, "an NMI or a breakpoint's handler", rbp);
-	else if (how != LOCK_SERVICE && section)
-		report_context(c, section, rbp);
-	else if (c->key == (u64)lock_interrupts.name && (arch_irqs_disabled() || depth))
-		report_context(c, "a place with interrupts off", rbp);
-	else
-		return true;
-	return false;
+		return "an NMI or a breakpoint's handler";
+	if (how != LOCK_SERVICE && section)
+		return section;
+	if (how == LOCK_SLEPT && depth)
+		return "an interrupt";
+	if ((how == LOCK_SLEPT || c->key == (u64)lock_interrupts.name) && (arch_irqs_disabled() || depth))
+		return "a place with interrupts off";
+	return how == LOCK_SLEPT && keeps_cpu() ? "a place that keeps its CPU" : NULL;
+}
+
+/* May anything be waited for here? */
+static bool check_context(const struct lock_class *c, enum lock_how how, u64 rbp)
+{
+	const char *where = forbidden(c, how);
+
+	if (where)
+		report_context(c, how, where, rbp);
+	return !where;
 }
 
 void rules_wait(const void *lock, struct lock_class *c, enum lock_how how, u64 rbp)

@@ -22,13 +22,13 @@ spinlock_t *fresh_lock(void)
 }
 
 /* Of up to four locks at a time. */
-const char *lock_words(const spinlock_t *l)
+const char *lock_words(const void *lock)
 {
 	static char words[4][24];
 	static unsigned int next;
 	char *w = words[next++ % 4];
 
-	snprintf(w, sizeof(words[0]), "0x%lx", (u64)l);
+	snprintf(w, sizeof(words[0]), "0x%lx", (u64)lock);
 	return w;
 }
 

@@ -9,7 +9,7 @@
 
 /* All zero, so each is its own class. No more than 160 a boot. */
 spinlock_t *fresh_lock(void);
-/* How the checker writes the class. */
-const char *lock_words(const spinlock_t *l);
+/* How the checker writes the class of a lock or mutex that is its own. */
+const char *lock_words(const void *lock);
 
 #endif
