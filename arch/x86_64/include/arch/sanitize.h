@@ -8,21 +8,7 @@
 
 #include <anyctx/types.h>
 #include <arch/local.h>
-
-/* size bytes at p are the caller's from now on; defined: with what is in there. */
-static __always_inline void sanitize_alloc(const void *p, size_t size, bool defined)
-{
-	(void)p;
-	(void)size;
-	(void)defined;
-}
-
-/* They are nobody's. To be told before anybody can get them. */
-static __always_inline void sanitize_free(const void *p, size_t size)
-{
-	(void)p;
-	(void)size;
-}
+#include <arch/untold.h>
 
 /* The allocator's own words in memory that is free, or may be another's by now. */
 static __always_inline u32 sanitize_read32(const u32 *p)

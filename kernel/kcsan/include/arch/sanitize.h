@@ -9,7 +9,7 @@
 #ifndef ARCH_SANITIZE_H
 #define ARCH_SANITIZE_H
 
-#include "arch/hosted/sanitize/untold.h"
+#include <arch/untold.h>
 #include "arch/hosted/sanitize/unseen.h"
 
 /* Order is none of its business: it sees accesses that meet in time. */
