@@ -458,7 +458,8 @@ static __always_inline void object_give(const struct kmem_cache *s, void *obj, u
 {
 	if (CONFIG_HARDENED && !s->ctor && !(s->flags & SLAB_POISON))
 		init_given(obj, s->size);
-	sanitize_free(obj, s->size);
+	if (CONFIG_KASAN || !(s->flags & SLAB_TYPESAFE_BY_RCU)) /* else readers may look at it */
+		sanitize_free(obj, s->size);
 	mark_set(obj, offset, free_mark);
 }
 

@@ -26,9 +26,19 @@ void typesafe_keep(void *obj)
 	(void)obj;
 }
 
+u32 typesafe_number(void)
+{
+	return (u32)get_state_synchronize_rcu();
+}
+
+bool typesafe_over(u32 number)
+{
+	return (s32)((u32)rcu_ended() - number) >= 0;
+}
+
 void typesafe_emptied(struct page *head)
 {
-	WRITE_ONCE(head->refcount, (u32)get_state_synchronize_rcu());
+	WRITE_ONCE(head->refcount, typesafe_number());
 }
 
 static void trim_again(struct rcu_head *head)
@@ -48,7 +58,7 @@ bool typesafe_may_go(struct kmem_cache *s, struct page *head)
 {
 	int nid = page_to_nid(head);
 
-	if ((s32)((u32)rcu_ended() - READ_ONCE(head->refcount)) >= 0)
+	if (typesafe_over(READ_ONCE(head->refcount)))
 		return true;
 	__atomic_add_fetch(&s->partial[nid].empties, 1, __ATOMIC_RELAXED); /* the trim has set it to 0 */
 	if (!__atomic_exchange_n(&later[s->id].queued, 1, __ATOMIC_SEQ_CST))

@@ -7,6 +7,9 @@
 
 #include "mm/internal.h"
 
+/* The grace period that covers who reads now; has that one ended? */
+u32 typesafe_number(void);
+bool typesafe_over(u32 number);
 /* Before the swap that makes the slab empty, by who holds its last object. */
 void typesafe_emptied(struct page *head);
 /* May it be released, as far as readers go? If not, it will be tried again. */

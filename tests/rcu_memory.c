@@ -208,8 +208,8 @@ static void check_typesafe(void (*ctor)(void *))
 		release_all();
 	EXPECT(slabs_left());
 	/* What a reader finds: still an object of the cache, as it was. */
-	EXPECT_EQ(sanitize_read32((u32 *)&first->key), 7);
-	EXPECT_EQ(sanitize_read32((u32 *)&first->twice), 14);
+	EXPECT_EQ(READ_ONCE(first->key), 7);
+	EXPECT_EQ(READ_ONCE(first->twice), 14);
 	EXPECT(page_cpu_off(obj_slab(first)) == CPU_OFF(cache->id));
 	objs[1] = kmem_cache_alloc(cache, GFP_KERNEL); /* and it may be used again */
 	EXPECT(objs[1] && page_cpu_off(obj_slab(objs[1])) == CPU_OFF(cache->id));

@@ -61,11 +61,14 @@ struct kasan_track {
 	u8 cpu, context, frames, order; /* no frames: nobody. order: of a block of pages */
 	u32 pc[KASAN_FRAMES];           /* their lower halves; the upper one is that of the kernel */
 };
-/* Behind each object: of its last allocation and its last free. */
+/* Behind each object: of its last allocation and its last free. In a typesafe cache the last
+ * frame of the free is the grace period until whose end readers may look at the object. */
 struct kasan_tracks {
 	struct kasan_track alloc, free;
 };
-void kasan_track_here(struct kasan_track *t);
+#define KASAN_READERS (KASAN_FRAMES - 1)
+/* With so many frames at most. */
+void kasan_track_here(struct kasan_track *t, unsigned int most);
 
 /* ---- object.c: what the allocator tells. */
 struct kasan_tracks *kasan_tracks_of(const struct kmem_cache *s, const void *obj);
@@ -79,6 +82,9 @@ void kasan_block_given(u64 pfn, unsigned int order);
 const struct kasan_tracks *kasan_page_tracks(u64 pfn);
 /* Of the object or block at p, size bytes were asked for: the rest is redzone. */
 void kasan_asked_for(const void *p, size_t size);
+/* Is it an access by a reader to an object of a typesafe cache, free or not, before the grace
+ * period of its free has ended? */
+bool kasan_reader_may(u64 addr, u64 size);
 /* Is the object free? Then that is reported. */
 bool kasan_is_free(const char *call, const struct kmem_cache *s, const void *obj);
 /* The object is free from now on; false: it was free before, which has been reported. */

@@ -10,8 +10,10 @@
  */
 #include <arch/machine.h>
 #include "mm/early.h"
+#include "kernel/rcu.h"
 #include "mm/internal.h"
 #include "mm/kasan/private.h"
+#include "mm/typesafe.h"
 
 /* One a page of each line that has memory; NULL: it has none. */
 static struct kasan_tracks **line_tracks;
@@ -44,19 +46,20 @@ void kasan_slab_made(const struct kmem_cache *s, void *first, u32 objects)
 		struct kasan_tracks *t = kasan_tracks_of(s, obj);
 
 		t->alloc.frames = t->free.frames = 0;
+		t->free.pc[KASAN_READERS] = (u32)rcu_ended(); /* nobody has it from before */
 	}
 }
 
 void kasan_object_taken(const struct kmem_cache *s, void *obj)
 {
-	kasan_track_here(&kasan_tracks_of(s, obj)->alloc);
+	kasan_track_here(&kasan_tracks_of(s, obj)->alloc, KASAN_FRAMES);
 }
 
 void kasan_block_taken(u64 pfn, unsigned int order)
 {
 	struct kasan_track *t = &page_tracks(pfn)->alloc;
 
-	kasan_track_here(t);
+	kasan_track_here(t, KASAN_FRAMES);
 	t->order = (u8)order;
 }
 
@@ -65,7 +68,7 @@ void kasan_block_given(u64 pfn, unsigned int order)
 {
 	struct kasan_track t;
 
-	kasan_track_here(&t);
+	kasan_track_here(&t, KASAN_FRAMES);
 	t.order = (u8)order;
 	for (u64 i = 0; i < 1UL << order; i++)
 		page_tracks(pfn + i)->free = t;
@@ -104,13 +107,58 @@ bool kasan_is_free(const char *call, const struct kmem_cache *s, const void *obj
 	return true;
 }
 
+/* Before the object is free for anybody: else a reader would find an older number. */
+static void readers_until(const struct kmem_cache *s, const void *obj)
+{
+	if (*kasan_shadow((u64)obj) != KASAN_FREE)
+		WRITE_ONCE(kasan_tracks_of(s, obj)->free.pc[KASAN_READERS], typesafe_number());
+}
+
 bool kasan_free_object(const char *call, const struct kmem_cache *s, void *obj)
 {
+	bool typesafe = s->flags & SLAB_TYPESAFE_BY_RCU;
+
+	if (typesafe)
+		readers_until(s, obj);
 	if (__atomic_exchange_n(kasan_shadow((u64)obj), (u8)KASAN_FREE, __ATOMIC_ACQ_REL) == KASAN_FREE) {
 		kasan_report_free(call, s, obj);
 		return false;
 	}
 	kasan_poison(obj, s->size, KASAN_FREE);
-	kasan_track_here(&kasan_tracks_of(s, obj)->free);
+	kasan_track_here(&kasan_tracks_of(s, obj)->free, typesafe ? KASAN_READERS : KASAN_FRAMES);
 	return true;
+}
+
+/* ----------------------------------------------------------------- readers */
+
+/* The typesafe cache that addr is in a slab of, or NULL. The slab of who may look stays. */
+static struct kmem_cache *typesafe_at(u64 addr)
+{
+	u64 pfn = addr_pfn((void *)addr);
+	struct kmem_cache *s;
+
+	if (pfn >= max_pfn || !kasan_page_tracks(pfn) || READ_ONCE(pfn_page(pfn)->type) != PT_SLAB)
+		return NULL;
+	s = cache_at(*frame_cache(pfn));
+	return s->flags & SLAB_TYPESAFE_BY_RCU ? s : NULL;
+}
+
+/* The object may be taken or freed meanwhile: its first byte tells. */
+bool kasan_reader_may(u64 addr, u64 size)
+{
+	struct kmem_cache *s = rcu_read_lock_held() ? typesafe_at(addr) : NULL;
+	struct page *head;
+	u64 idx, obj;
+
+	if (!s)
+		return false;
+	head = slab_head(pfn_page(addr_pfn((void *)addr)));
+	idx = (addr - (u64)pfn_addr(page_pfn(head))) / s->stride;
+	if (idx >= slab_objects(s, head->order))
+		return false;
+	obj = (u64)slab_object(s, head, (unsigned int)idx);
+	if (addr < obj || addr + size > obj + s->size)
+		return false;
+	return *kasan_shadow(obj) != KASAN_FREE ||
+	       !typesafe_over(READ_ONCE(kasan_tracks_of(s, (void *)obj)->free.pc[KASAN_READERS]));
 }

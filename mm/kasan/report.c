@@ -291,6 +291,8 @@ void kasan_report(u64 addr, u64 size, bool write, u64 pc)
 	struct bad b = { .addr = addr, .size = size, .write = write, .pc = pc };
 	char call[48], symbol[96];
 
+	if (kasan_reader_may(addr, size))
+		return;
 	if (enter()) {
 		text_used = 0;
 		b.at = kasan_first_bad(addr, size);

@@ -31,14 +31,14 @@ static bool plausible(u64 from, u64 to, u64 *page)
 }
 
 /* The allocator's own frames come first, and are left out. */
-void kasan_track_here(struct kasan_track *t)
+void kasan_track_here(struct kasan_track *t, unsigned int most)
 {
 	u64 at = (u64)__builtin_frame_address(0), page = at & PAGE_MASK;
 	u8 n = 0;
 
 	t->cpu = (u8)smp_processor_id();
 	t->context = (u8)current_context();
-	for (unsigned int i = 0; i < MAX_WALK && n < KASAN_FRAMES; i++) {
+	for (unsigned int i = 0; i < MAX_WALK && n < most; i++) {
 		const struct frame *f = (const void *)at;
 
 		if (!f->ret)

@@ -2,6 +2,7 @@
  * heap.c - bad accesses to objects and pages: each kind, from each context, and what the
  * report says of the object and of who had it.
  */
+#include <anyctx/rcupdate.h>
 #include <arch/cpu.h>
 #include "kernel/hooks.h"
 #include "kernel/printk.h"
@@ -171,6 +172,87 @@ TEST(kasan, after_free_anywhere, "wherever the free object is")
 	kmem_cache_free(s, q);
 	EXPECT_EQ(kmem_cache_destroy(s), 0);
 	expect_access(read_1, p, "use after free"); /* its page is free */
+}
+
+/* ---- typesafe caches ---- */
+
+static void (*reader_does)(void *);
+
+static void in_reader(void *p)
+{
+	rcu_read_lock();
+	reader_does(p);
+	rcu_read_unlock();
+}
+
+static void read_in_place(enum context place, unsigned int cpu, void *p)
+{
+	run_in(place, cpu, in_reader, p);
+}
+
+static void readers_everywhere(void *p)
+{
+	each_place(ALL_PLACES, read_in_place, p);
+}
+
+static void read_on_last(void *p)
+{
+	run_in(CTX_THREAD, num_online_cpus() - 1, read_1, p);
+}
+
+static void expect_readable(char *p, size_t size)
+{
+	static void (*const accesses[])(void *) = { read_1, write_1, read_8, write_8 };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(accesses); i++) {
+		reader_does = accesses[i];
+		expect_reports_here(readers_everywhere, p, 0, "");
+		expect_reports_here(readers_everywhere, p + size - (i < 2 ? 1 : 8), 0, "");
+	}
+}
+
+/*
+ * Freed while a reader is inside: readers may use it, in quarantine, in the magazine, in its
+ * slab's chain; who is none may not, nor may a reader use what lies behind it.
+ */
+static void check_typesafe(void (*ctor)(void *))
+{
+	struct kmem_cache *s = kmem_cache_create("kasan", 88, 0, SLAB_TYPESAFE_BY_RCU, ctor);
+	char *p, *stays;
+
+	REQUIRE(s != NULL);
+	p = kmem_cache_alloc(s, GFP_KERNEL);
+	stays = kmem_cache_alloc(s, GFP_KERNEL); /* keeps the slab */
+	REQUIRE(p != NULL && stays != NULL);
+	rcu_read_lock();
+	kmem_cache_free(s, p);
+	expect_readable(p, 88);
+	reader_does = read_1;
+	expect_access(in_reader, p + 88, "0 bytes behind the object of 88 bytes");
+	kasan_quarantine_drain();
+	expect_readable(p, 88);
+	magazine_flush(s, ~0UL);
+	expect_readable(p, 88);
+	expect_reports_here(read_1, p, 0, ""); /* this CPU is inside a reader, the last one is not */
+	expect_reports_here(read_on_last, p, num_online_cpus() > 1, num_online_cpus() > 1 ? "use after free" : "");
+	rcu_read_unlock();
+	synchronize_rcu();
+	expect_access(in_reader, p, "use after free, 0 bytes into the object of 88 bytes");
+	expect_told("check_typesafe+");
+	kmem_cache_free(s, stays);
+	EXPECT_EQ(kmem_cache_destroy(s), 0);
+}
+
+static void build(void *obj)
+{
+	*(u64 *)obj = 7;
+}
+
+TEST(kasan, typesafe, "readers may use a freed object of a typesafe cache until the grace period has ended; then it is told")
+{
+	reports_begin();
+	check_typesafe(NULL);
+	check_typesafe(build);
 }
 
 TEST(kasan, page_after_free, "the use of a free page is told, with the block that it was in and who had that")
