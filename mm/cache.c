@@ -232,19 +232,29 @@ static void flush_one_cache(void *s)
 	magazine_flush(s, ~0UL);
 }
 
+/* Frees that were put off are made, and no trim has slabs in its hands, which we would not
+ * find; then slabs of a typesafe cache that have become empty so may go, and the trims that
+ * waited for that are through as well. */
+static void settle(const struct kmem_cache *s)
+{
+	defer_settle();
+	if (!(s->flags & SLAB_TYPESAFE_BY_RCU))
+		return;
+	synchronize_rcu();
+	rcu_barrier();
+	defer_settle();
+}
+
 static u64 shrink(struct kmem_cache *s)
 {
 	u64 pages = 0;
 
 	if (CONFIG_KASAN)
 		kasan_quarantine_drain();
-	defer_free_barrier();
 	cpus_read_lock();
 	on_each_cpu(flush_one_cache, s, true);
 	cpus_read_unlock();
-	if (s->flags & SLAB_TYPESAFE_BY_RCU)
-		synchronize_rcu(); /* else the slabs that have become empty may not go */
-	defer_settle(); /* a trim has slabs in its hands, which we would not find */
+	settle(s);
 	for (int nid = 0; nid < (int)num_nodes(); nid++)
 		pages += partial_trim(s, nid);
 	return pages;
@@ -252,6 +262,7 @@ static u64 shrink(struct kmem_cache *s)
 
 u64 kmem_cache_shrink(struct kmem_cache *s)
 {
+	check_in_thread("kmem_cache_shrink");
 	return bad_cache_pointer("kmem_cache_shrink", s) ? 0 : shrink(s);
 }
 

@@ -322,9 +322,89 @@ TEST(harden, init_on_free, "what was freed is zero, but for the allocator's own 
 	debug_everywhere(zero_after_free);
 }
 
+static u64 built;
+
 static void build(void *obj)
 {
+	built++;
 	memset(obj, 0x42, SIZE);
+}
+
+/* One that is debugged may be written behind, not into. */
+static bool all_built(const char *p)
+{
+	for (unsigned int i = 0; i < SIZE; i++)
+		if (p[i] != 0x42)
+			return false;
+	return true;
+}
+
+/* Takes a new slab of the cache, each object of it whole; notes the order. */
+static bool take_constructed(u16 *order)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		objs[i] = kmem_cache_alloc(cache, GFP_KERNEL);
+		if (!objs[i])
+			return false;
+		if (!i)
+			nr = slab_objects(cache, obj_slab(objs[0])->order);
+		if (nr > MOST || obj_slab(objs[i]) != obj_slab(objs[0]))
+			return false;
+		EXPECT(all_built(objs[i]));
+		order[i] = (u16)slab_index(cache, obj_slab(objs[i]), objs[i]);
+	}
+	return true;
+}
+
+static void check_constructed(unsigned int flags)
+{
+	static u16 order[2][MOST];
+	unsigned int alike = 0, in_order = 0;
+
+	cache = kmem_cache_create("harden", SIZE, 0, flags, build);
+	REQUIRE(cache != NULL);
+	for (unsigned int round = 0; round < 2; round++) {
+		built = 0;
+		nr = 1;
+		REQUIRE(take_constructed(order[round]));
+		EXPECT_EQ(built, nr);
+		expect_each_once();
+		for (unsigned int i = 0; i < nr; i++) {
+			alike += round && order[0][i] == order[1][i];
+			in_order += order[round][i] == i;
+		}
+		for (unsigned int again = 0; again < 2; again++) { /* through the chain, where links and marks lie behind them */
+			for (unsigned int i = 1; i < nr; i++)
+				kmem_cache_free(cache, objs[i]);
+			kmem_cache_shrink(cache);
+			for (unsigned int i = 1; i < nr; i++) {
+				objs[i] = kmem_cache_alloc(cache, GFP_KERNEL);
+				REQUIRE(objs[i] != NULL);
+				EXPECT(all_built(objs[i]));
+			}
+		}
+		EXPECT_EQ(built, nr);
+		expect_each_once();
+		for (unsigned int i = 0; i < nr; i++)
+			kmem_cache_free(cache, objs[i]);
+		kmem_cache_shrink(cache); /* the next slab is a new one */
+	}
+	EXPECT(nr < 2 * MOST_ALIKE || (alike <= MOST_ALIKE && in_order <= 2 * MOST_ALIKE));
+	EXPECT_EQ(kmem_cache_destroy(cache), 0);
+	test_note("%u objects, flags 0x%x: %u places alike, %u in order in two slabs", nr, flags, alike, in_order);
+}
+
+TEST(harden, constructed_order, "constructed objects come in an order by chance as well, each whole, debugged or not; each is built once")
+{
+	static const unsigned int flags[] = { 0, SLAB_CONSISTENCY_CHECKS, SLAB_RED_ZONE, SLAB_POISON, SLAB_STORE_USER,
+		SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER };
+
+	if (!needs_hardened())
+		return;
+	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
+		check_constructed(flags[i]);
+		check_constructed(flags[i] | SLAB_TYPESAFE_BY_RCU);
+	}
 }
 
 TEST(harden, constructed, "constructed objects keep their state all the same")

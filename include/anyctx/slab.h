@@ -4,7 +4,7 @@
  * Contexts. Calls ending in _nolock may be made at any instruction, in any
  * context. kmalloc, kzalloc, krealloc, kfree, ksize, kmem_cache_alloc and
  * kmem_cache_free may be made from thread and hard interrupt context.
- * kmem_cache_create, kmem_cache_destroy and defer_free_barrier: thread only.
+ * kmem_cache_create, kmem_cache_destroy, kmem_cache_shrink and defer_free_barrier: thread only.
  *
  * Any pointer, either call: kfree and kfree_nolock take whatever any of the
  * allocation calls here or in gfp.h returned, of any size.
@@ -144,7 +144,8 @@ void kmem_cache_free_bulk(struct kmem_cache *s, size_t n, void **objs);
 void kmem_cache_free_bulk_nolock(struct kmem_cache *s, size_t n, void **objs);
 void kfree_bulk(size_t n, void **objs);
 void kfree_bulk_nolock(size_t n, void **objs);
-/* Give back every page that the cache can spare; returns how many. */
+/* Give back every page that the cache can spare, whatever CPU keeps what is free. Returns how
+ * many of them it gave back itself: others' trims, which it waits for, may have come first. */
 u64 kmem_cache_shrink(struct kmem_cache *s);
 unsigned int kmem_cache_size(const struct kmem_cache *s);
 
