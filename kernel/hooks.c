@@ -1,7 +1,7 @@
 /*
  * hooks.c - the calls of the entry code into the kernel, and the hooks in them.
  *
- * Invariant: while a CPU is in a hook (or in the watchdog's NMI part), its
+ * Invariant: while a CPU is in a hook (or in the watchdog's part), its
  * `active` is above 0; `rounds` grows each time that it comes back to 0. The
  * pointer is read after `active` was raised, with a full barrier in between, so a
  * hook_sync() that comes after the pointer was changed either sees `active`, or
@@ -89,6 +89,7 @@ void kernel_timer_tick(struct regs *r)
 
 	tick_count();
 	hook_enter();
+	watchdog_tick();
 	fn = __atomic_load_n(&tick_hook, __ATOMIC_ACQUIRE);
 	if (fn)
 		fn(r);

@@ -19,6 +19,15 @@ DEFINE_PER_CPU(u64, irq_off);
 DEFINE_PER_CPU(u64, irq_pending);
 static DEFINE_PER_CPU(u64, relaxes);
 
+/* A blocked signal is an NMI that is kept out. */
+void arch_nmi_hold(const u64 *word)
+{
+	signals_block(true);
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE))
+		host_syscall(SYS_sched_yield, 0, 0, 0, 0);
+	signals_block(false);
+}
+
 /* ---- into the kernel ---- */
 
 static void serve_event(unsigned int event, struct regs *r)

@@ -19,6 +19,9 @@ enum ipi {
 void arch_send_ipi(unsigned int cpu, enum ipi what);
 /* An NMI to a CPU (also to oneself); any context. */
 void arch_send_nmi(unsigned int cpu);
+/* For tests: an NMI comes to this CPU that does not end, nor let others in, until another CPU
+ * stores 0 to *word. Returns after that. Thread context, one CPU at a time. */
+void arch_nmi_hold(const u64 *word);
 
 /* The local APIC timer of this CPU: periodic, hz per second; 0 stops it. */
 void arch_timer_set(unsigned int hz);
