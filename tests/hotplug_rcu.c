@@ -5,6 +5,7 @@
 #include <anyctx/cpu.h>
 #include <anyctx/rcupdate.h>
 #include <arch/cpu.h>
+#include "kernel/hooks.h"
 #include "kernel/rcu.h"
 #include "tests/hotplug.h"
 #include "tests/rcu_reader.h"
@@ -74,13 +75,54 @@ TEST(hotplug, grace_period_read, "a CPU goes and comes while a reader of another
 
 		reader_begin(ctx, 1);
 		n = start_poll_synchronize_rcu();
-		if (ctx == CTX_THREAD || ctx == CTX_DEBUG) { /* else it would keep CPU 1 from its share of memory */
-			EXPECT_EQ(cpu_down(cpu), 0);
-			EXPECT(!reader_polled(n));
-			EXPECT_EQ(cpu_up(cpu), 0);
-		}
+		EXPECT_EQ(cpu_down(cpu), 0);
+		EXPECT(!reader_polled(n));
+		EXPECT_EQ(cpu_up(cpu), 0);
 		EXPECT(!reader_polled(n));
 		reader_end();
 		ended(n);
+	}
+}
+
+/* ---- what waits on the CPU that goes, for a reader of another ---- */
+
+#define HELD_TICKS 20
+
+static unsigned int going;
+static u64 held_ticks;
+
+static void hold_reader(struct regs *r)
+{
+	(void)r;
+	if (smp_processor_id() || ++held_ticks > HELD_TICKS)
+		return;
+	EXPECT(cpu_online(going));
+	EXPECT_EQ(READ_ONCE(ran), 0);
+	if (held_ticks == HELD_TICKS)
+		reader_let_go();
+}
+
+TEST(hotplug, grace_period_waits, "a CPU on which a function waits for a reader of another stays until that has ended, and goes then; it has run")
+{
+	struct rcu_head head;
+
+	going = hotplug_victim();
+	if (!going)
+		return;
+	if (going < 2) {
+		test_skip("needs three CPUs");
+		return;
+	}
+	for (enum context ctx = CTX_THREAD; ctx < NR_CONTEXT; ctx++) {
+		ran = held_ticks = 0;
+		reader_begin(ctx, 1);
+		EXPECT_EQ(smp_call_function_single(going, put_off, &head, true), 0);
+		set_tick_hook(hold_reader);
+		EXPECT_EQ(cpu_down(going), 0);
+		EXPECT(held_ticks >= HELD_TICKS);
+		EXPECT_EQ(READ_ONCE(ran), 1);
+		set_tick_hook(NULL);
+		reader_end();
+		EXPECT_EQ(cpu_up(going), 0);
 	}
 }

@@ -83,9 +83,14 @@ void reader_begin(enum context ctx, unsigned int cpu)
 		cpu_relax();
 }
 
-void reader_end(void)
+void reader_let_go(void)
 {
 	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
+}
+
+void reader_end(void)
+{
+	reader_let_go();
 	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
 		cpu_relax();
 	set_nmi_hook(NULL);

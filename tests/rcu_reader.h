@@ -9,6 +9,8 @@
 
 /* In that context of that CPU, which is not CPU 0; returns when it is inside. */
 void reader_begin(enum context ctx, unsigned int cpu);
+/* It may end, from any context; reader_end is still to come. */
+void reader_let_go(void);
 /* Returns when its context has ended, too. */
 void reader_end(void);
 /* Ask for long whether that grace period has ended, with interrupts as they are. */
