@@ -77,7 +77,7 @@ void bench_cache_end(struct kmem_cache *s);
 
 /* The sizes of every table by size, 0 at the end; and its orders of pages. */
 extern const size_t bench_sizes[];
-#define BENCH_SLAB_SIZES 13 /* as many come from slabs */
+#define BENCH_SLAB_SIZES 15 /* as many come from slabs */
 extern const unsigned int bench_orders[];
 #define BENCH_NR_ORDERS 11
 

@@ -45,12 +45,12 @@ static u64 nth_line(int nid, u64 count)
 	return l & ~1UL;
 }
 
-/* The first word with free pages of lines that are split: a call that looks for private
- * ones finds it at hand. */
-static u64 first_free_word(u64 first, u64 end)
+/* The first word with free pages of the node's lines that are split: a call that looks for
+ * private ones finds it at hand, and takes it unseen. An arena may have lines of others. */
+static u64 first_free_word(int nid, u64 first, u64 end)
 {
 	for (u64 line = hint_next(HINT_ANY, first, end); line < end; line = hint_next(HINT_ANY, line + 1, end))
-		for (u64 w = line * LINE_WORDS; w < (line + 1) * LINE_WORDS; w++)
+		for (u64 w = line * LINE_WORDS; line_node[line] == nid && w < (line + 1) * LINE_WORDS; w++)
 			if (word_peek(w))
 				return w;
 	return first * LINE_WORDS;
@@ -73,7 +73,7 @@ static void set_arena(unsigned int cpu, int nid, u64 i, u64 n)
 	WRITE_ONCE(pc->arena_end, end);
 	WRITE_ONCE(pc->cursor, first);
 	for (unsigned int k = 0; k < NR_PRIVATE; k++)
-		WRITE_ONCE(pc->near[k].word, first_free_word(first, end));
+		WRITE_ONCE(pc->near[k].word, first_free_word(nid, first, end));
 }
 
 /* Those of the first n CPUs whose bit is in mask. */

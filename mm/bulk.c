@@ -61,23 +61,26 @@ static void put_run(struct kmem_cache *s, void *const *objs, unsigned int n)
 		magazine_close(s);
 }
 
-/* Is p, in that page of a slab of s, the start of an object? */
-static __always_inline bool starts(const struct kmem_cache *s, struct page *page, const void *p)
+/* Is p, below max_pfn, the start of an object of s? */
+static __always_inline bool starts(const struct kmem_cache *s, const void *p)
 {
-	return start_of(p, CPU_OFF(s->id)) || slab_index(s, slab_head(page), p) >= 0;
+	u64 off = READ_ONCE(*frame_cache(addr_pfn(p)));
+
+	if ((off & ~FRAME_CLOSER) != CPU_OFF(s->id))
+		return false;
+	return start_of(p, off) || slab_index(s, obj_slab(p), p) >= 0;
 }
 
 /* Mark the objects of s in use at the start of objs, as many as make a run: how many. */
 static unsigned int mark_run(struct kmem_cache *s, void *const *objs, size_t n)
 {
-	const u64 end = max_pfn, cpu_off = CPU_OFF(s->id), offset = s->offset;
+	const u64 end = max_pfn, offset = s->offset;
 	unsigned int most = mm_tight ? 1 : n < MAG_BATCH ? (unsigned int)n : MAG_BATCH, i = 0;
 
 	for (; i < most; i++) {
 		void *p = objs[i];
-		struct page *page = pfn_page(addr_pfn(p));
 
-		if (addr_pfn(p) >= end || page_cpu_off(page) != cpu_off || !starts(s, page, p))
+		if (addr_pfn(p) >= end || !starts(s, p))
 			break;
 		if (mark_get(p, (u32)offset) == free_mark)
 			break; /* perhaps in this run */
@@ -90,7 +93,7 @@ static bool of_cache(const void *p, const struct kmem_cache *s)
 {
 	u64 pfn = addr_pfn(p);
 
-	return pfn < max_pfn && READ_ONCE(*frame_cache(pfn)) == CPU_OFF(s->id);
+	return pfn < max_pfn && page_cpu_off(pfn_page(pfn)) == CPU_OFF(s->id);
 }
 
 /* The cache that p may be an object of, if it has magazines; else NULL. */

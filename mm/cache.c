@@ -31,6 +31,7 @@ static spinlock_t cache_lock = SPINLOCK_INIT;
  * one, if it does not get too large for that; so many if even then. */
 #define WANT_OBJECTS 128
 #define LEAST_OBJECTS 32
+#define LEAST_SHIFTED 16
 #define SMALL_MEMORY (128UL << 20)
 #define SMALL_MAX_ORDER 3
 #define MAG_MAX_BYTES (4UL << 20)   /* what a magazine may hold at most ... */
@@ -64,7 +65,9 @@ static u32 most_before(const struct kmem_cache *s, u32 order)
 {
 	u64 step = s->stride & -s->stride, size = PAGE_SIZE << order;
 
-	return s->start_mul ? s->stride - (u32)(step < size ? step : size) : 0;
+	if (!s->start_mul || (s->small_closer && order == s->min_order))
+		return 0;
+	return s->stride - (u32)(step < size ? step : size);
 }
 
 /* In any slab of the order, wherever it is. */
@@ -105,6 +108,21 @@ static u32 pick_limit(const struct kmem_cache *s)
 	return n > MAG_SLOTS - 1 ? MAG_SLOTS - 1 : n < 2 ? 2 : (u32)n;
 }
 
+/* Do objects lie at multiples of their stride, so that a free can tell one at once? In a small
+ * slab there may be no room for a large one behind what is before; and where there is for
+ * few in any (a small machine), one less is too much to pay for it. */
+static void lay_out_starts(struct kmem_cache *s)
+{
+	if (s->offset || s->flags & SLAB_ACCOUNT || CONFIG_KASAN || CONFIG_TINY)
+		return; /* there each free looks closer */
+	s->start_mul = slab_start_mul(s->stride);
+	if (!objects_in(s, s->min_order))
+		s->small_closer = FRAME_CLOSER;
+	if (s->small_closer && objects_in(s, pick_order(s)) < LEAST_SHIFTED)
+		s->start_mul = s->small_closer = 0;
+	s->shifted = s->start_mul && s->stride & (s->stride - 1);
+}
+
 /* Sizes, orders and limits from size, align and constructor. */
 static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned int flags,
 		    void (*ctor)(void *))
@@ -124,11 +142,7 @@ static void lay_out(struct kmem_cache *s, size_t size, size_t align, unsigned in
 	s->recip = (u32)(((1UL << 32) + s->stride - 1) / s->stride);
 	while ((PAGE_SIZE << s->min_order) < s->stride || (flags & SLAB_ACCOUNT && !objects_in(s, s->min_order)))
 		s->min_order++;
-	if (!s->offset && !(flags & SLAB_ACCOUNT) && !CONFIG_KASAN) /* there each free looks closer */
-		s->start_mul = slab_start_mul(s->stride);
-	if (!objects_in(s, s->min_order)) /* so large that a small slab may have no room behind what is before */
-		s->start_mul = 0;
-	s->shifted = s->start_mul && s->stride & (s->stride - 1);
+	lay_out_starts(s);
 	s->order = pick_order(s);
 	s->objects = objects_in(s, s->order);
 	s->min_objects = objects_in(s, s->min_order);
@@ -380,6 +394,17 @@ __noinline void cache_free_wrong(const char *call, struct kmem_cache *s, void *o
 		mm_report(call, obj, "given to cache %s, but it is no object of a slab", s->name);
 }
 
+/* Of a slab whose objects are to be looked at closer, or of none of the cache's. */
+static __noinline void free_closer(const char *call, struct kmem_cache *s, void *obj)
+{
+	u64 pfn = addr_pfn(obj);
+
+	if (pfn < max_pfn && page_cpu_off(pfn_page(pfn)) == CPU_OFF(s->id))
+		free_uncommon(obj, call);
+	else
+		cache_free_wrong(call, s, obj);
+}
+
 /* As kfree, and the object must be of this cache. */
 static __always_inline void free_to(const char *call, struct kmem_cache *s, void *obj)
 {
@@ -388,7 +413,7 @@ static __always_inline void free_to(const char *call, struct kmem_cache *s, void
 	if (unlikely(bad_cache_pointer(call, s) || !obj))
 		return;
 	if (unlikely(pfn >= max_pfn || READ_ONCE(*frame_cache(pfn)) != CPU_OFF(s->id)))
-		cache_free_wrong(call, s, obj);
+		free_closer(call, s, obj);
 	else if (!fast_free(obj))
 		free_uncommon(obj, call);
 }

@@ -84,7 +84,7 @@ static void check_magazine(const struct kmem_cache *s, unsigned int cpu)
 	for (u64 i = 0; i < n; i++) {
 		const void *obj = c->floor[i];
 
-		if (addr_pfn(obj) >= max_pfn || *frame_cache(addr_pfn(obj)) != CPU_OFF(s->id) ||
+		if (addr_pfn(obj) >= max_pfn || page_cpu_off(virt_to_page(obj)) != CPU_OFF(s->id) ||
 		    slab_index(s, obj_slab(obj), obj) < 0)
 			differ("magazine holds what is no object", (u64)obj, cpu, s->id);
 		else if (mark_get(obj, s->offset) != free_mark)

@@ -150,7 +150,10 @@ static __always_inline u64 page_pfn(const struct page *page)
  * Of each frame, in 2 bytes: where its slab's cache has its struct cache_cpu in
  * cache_cpu[]; 0 in any page that is of no slab. They lie apart from the descriptors, and
  * where they do (arch/layout.h), so that kfree gets from a pointer to them by a shift.
+ * With FRAME_CLOSER the slab's objects are not at multiples of the cache's stride: what is
+ * read so far behind start_mul says of each pointer that it is to be looked at closer.
  */
+#define FRAME_CLOSER 32UL
 static __always_inline u16 *frame_cache(u64 pfn)
 {
 	return (u16 *)FRAME_CACHE_BASE + pfn;
@@ -158,7 +161,7 @@ static __always_inline u16 *frame_cache(u64 pfn)
 
 static __always_inline u64 page_cpu_off(const struct page *page)
 {
-	return READ_ONCE(*frame_cache(page_pfn(page)));
+	return READ_ONCE(*frame_cache(page_pfn(page))) & ~FRAME_CLOSER;
 }
 
 static __always_inline void *pfn_addr(u64 pfn)
@@ -359,8 +362,11 @@ struct cache_cpu {
 	void **floor; /* the lowest slot in use */
 	void **end;   /* behind the last slot */
 	u64 slabs;     /* slabs made minus slabs freed, on this CPU */
-	u64 unused[3]; /* to a line of 64 bytes */
+	u64 start_none; /* 0 */
+	u64 unused[2]; /* to a line of 64 bytes */
 };
+_Static_assert(__builtin_offsetof(struct cache_cpu, start_none) == __builtin_offsetof(struct cache_cpu, start_mul) + FRAME_CLOSER,
+	       "what a frame's FRAME_CLOSER leads to");
 
 #define MAX_CACHES (CONFIG_TINY ? 60 + 25 : 128)
 extern struct cache_cpu cache_cpu[MAX_CACHES]; /* per CPU; [0] stays closed for ever */
@@ -389,7 +395,8 @@ struct kmem_cache {
 	u32 recip;      /* ceil(2^32 / stride) */
 	u32 align, flags;
 	u64 start_mul;  /* struct cache_cpu's; not 0: objects lie at multiples of stride */
-	bool shifted;   /* so that the first is not at the beginning of each slab */
+	bool shifted;   /* so that the first is not at the beginning of each slab ... */
+	u8 small_closer; /* ... but of the smallest, which might have none that way: FRAME_CLOSER */
 	u32 limit;      /* objects one CPU's magazine may hold; 0: there is none, all take the long ways */
 	u32 order, min_order;     /* usual and smallest order of a slab */
 	u32 objects, min_objects; /* and how many objects each has */
@@ -495,6 +502,13 @@ static inline struct page *obj_slab(const void *obj)
 static __always_inline unsigned int slab_objects(const struct kmem_cache *s, unsigned int order)
 {
 	return order == s->order ? s->objects : s->min_objects;
+}
+
+/* Does the first object of such a slab lie where the stride says, not at its beginning? Of
+ * an order that is another's by now: no further than where that ends. */
+static __always_inline bool slab_shifted(const struct kmem_cache *s, unsigned int order)
+{
+	return s->shifted && (!s->small_closer || order == s->order);
 }
 
 /* slab.c: one slab */

@@ -38,6 +38,12 @@ struct magazine *kmalloc_magazine(u32 id, unsigned int cpu)
 	return CONFIG_TINY ? NULL : &(*per_cpu_ptr(kmalloc_magazines, cpu))[id - 1];
 }
 
+/* Also where something is put between objects: a debugged cache, KASAN. */
+static size_t class_align(u32 i)
+{
+	return classes[i].size < 16 ? 8 : 16;
+}
+
 static void paid_init(void)
 {
 	for (u32 i = 0; i < NR_KMALLOC_PAID; i++) {
@@ -45,7 +51,7 @@ static void paid_init(void)
 		char name[sizeof(caches[0].name)];
 
 		snprintf(name, sizeof(name), "kmalloc-cg-%s", strchr(classes[i].name, '-') + 1);
-		BUG_ON(!cache_setup(&caches[id], id, name, classes[i].size, 0, SLAB_ACCOUNT, NULL));
+		BUG_ON(!cache_setup(&caches[id], id, name, classes[i].size, class_align(i), SLAB_ACCOUNT, NULL));
 	}
 	BUG_ON(caches[NR_KMALLOC + NR_KMALLOC_PAID].size != MEMCG_LARGEST_OBJECT);
 }
@@ -58,7 +64,7 @@ void kmalloc_init(void)
 	for (unsigned int c = 0; c < arch_nr_cpus_found(); c++)
 		magazine_setup_none(c);
 	for (u32 i = 0; i < NR_KMALLOC; i++)
-		BUG_ON(!cache_setup(&caches[i + 1], i + 1, classes[i].name, classes[i].size, 0, 0, NULL));
+		BUG_ON(!cache_setup(&caches[i + 1], i + 1, classes[i].name, classes[i].size, class_align(i), 0, NULL));
 	paid_init();
 	for (u32 i = 1; i < ARRAY_SIZE(size_cpu_off); i++) {
 		if (i * 8 > classes[class].size)

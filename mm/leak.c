@@ -39,7 +39,7 @@ static u64 kept(const struct kmem_cache *s)
 	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
 		n += magazine_count(s, c);
 		for (u64 i = 0; i < defer_count(c); i++)
-			n += READ_ONCE(*frame_cache(addr_pfn(defer_peek(c, i)))) == CPU_OFF(s->id);
+			n += page_cpu_off(virt_to_page(defer_peek(c, i))) == CPU_OFF(s->id);
 	}
 	return CONFIG_KASAN ? n + kasan_quarantine_count(s) : n;
 }

@@ -40,7 +40,7 @@ static char *slab_start(const struct kmem_cache *s, const struct page *head)
 {
 	u64 start = (u64)pfn_addr(page_pfn(head)), r;
 
-	if (!s->shifted)
+	if (!s->shifted || !slab_shifted(s, READ_ONCE(head->order)))
 		return (char *)start + s->red_left;
 	r = (u64)((unsigned __int128)(start * s->start_mul) * s->stride >> 64);
 	return (char *)start + (r ? s->stride - r : 0);
@@ -78,18 +78,21 @@ static void mark_rest(const struct kmem_cache *s, const struct page *head, unsig
 {
 	char *end = (char *)pfn_addr(page_pfn(head)) + (PAGE_SIZE << head->order);
 
-	for (char *p = slab_object(s, head, n); s->shifted && p < end; p += s->stride)
+	if (!slab_shifted(s, head->order))
+		return;
+	for (char *p = slab_object(s, head, n); p < end; p += s->stride)
 		mark_set(p, s->offset, free_mark);
 }
 
 static void set_pages(struct kmem_cache *s, struct page *head, unsigned int order)
 {
 	u16 *cache = frame_cache(page_pfn(head));
+	u64 off = CPU_OFF(s->id) + (order != s->order ? s->small_closer : 0);
 
 	for (unsigned int i = 0; i < 1u << order; i++) {
 		head[i].tail = (u8)i;
 		head[i].order = (u8)order;
-		WRITE_ONCE(cache[i], (u16)CPU_OFF(s->id));
+		WRITE_ONCE(cache[i], (u16)off);
 		WRITE_ONCE(head[i].type, PT_SLAB);
 	}
 }

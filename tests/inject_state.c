@@ -325,7 +325,7 @@ static u64 idle_of(const struct kmem_cache *s)
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++) {
 		n += magazine_count(s, cpu);
 		for (u64 i = 0; i < defer_count(cpu); i++)
-			n += *frame_cache(addr_pfn(defer_peek(cpu, i))) == CPU_OFF(s->id);
+			n += page_cpu_off(virt_to_page(defer_peek(cpu, i))) == CPU_OFF(s->id);
 	}
 	return n;
 }

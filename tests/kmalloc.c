@@ -38,10 +38,10 @@ static void give_all_back(void)
 /* What a block of this size must be. */
 static void check_block(const char *p, size_t size)
 {
-	size_t align = size & (size - 1) ? 8 : size < PAGE_SIZE ? size : PAGE_SIZE;
+	size_t align = size & (size - 1) ? 16 : size < PAGE_SIZE ? size : PAGE_SIZE;
 
-	if (align < 8)
-		align = 8;
+	if (size < 16)
+		align = size > 8 ? 16 : 8;
 	if ((u64)p & (align - 1) || ksize(p) < size)
 		test_fail(__FILE__, __LINE__, "kmalloc(%lu) gives %lx, ksize %lu", size, (u64)p, ksize(p));
 }

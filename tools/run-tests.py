@@ -345,6 +345,7 @@ def boots(long):
         suite("numa-smp4", 400, SMP=4, NUMA="0-2:512M 3:"),
         suite("distances-smp4", 300, f"{NODES} distances_are={DIST_ARGS}", SMP=4, NUMA="0:128M 1: 2:128M 3:128M",
               EXTRA=DIST_QEMU),
+        suite("numa-home", 100, "test=numa.home", SMP=4, NUMA="2"),  # alone: what a CPU takes first
         told("no-cx16", 200, r"^cpu: no cmpxchg16b; the allocator uses it nowhere",
              "test=kmalloc.*,slab.*,cache.*,pages*,anyfree.*,rseq.*", SMP=2, CPU="max,-cx16"),
         exact("every-instruction", 200, "test=entry_*,inject.nmi_*"),
