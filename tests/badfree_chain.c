@@ -188,11 +188,12 @@ TEST(badfree, chain_behind, "a link of the right form to behind the slab's last 
 	}
 }
 
-/* Takes one where the call is nested as deep as it can be; the chain's first is damaged. */
+/* Takes one where the call is nested as deep as it can be; the chain's first is damaged. A
+ * CPU of another node has to ask for it. */
 static void take_nolock(void *unused)
 {
 	(void)unused;
-	objs[0] = kmem_cache_alloc_nolock(cache, 0, NUMA_NO_NODE);
+	objs[0] = kmem_cache_alloc_nolock(cache, 0, page_home_node() == page_to_nid(slab) ? NUMA_NO_NODE : page_to_nid(slab));
 }
 
 static void chain_in(enum context ctx, unsigned int cpu, void *unused)
