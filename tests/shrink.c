@@ -173,6 +173,7 @@ TEST(shrink, deferred, "nor does a shrink leave what is put off on a CPU that ta
 
 /* ---- a slab in the hands of another CPU's trim ---- */
 
+#define WORTH_A_TRIM 10UL /* empty slabs */
 static unsigned int other;
 static u32 in_hand, waited, returned;
 
@@ -223,17 +224,20 @@ static bool can_break(void)
 
 TEST(shrink, in_hand, "a shrink waits for the trim of another CPU, which has an empty slab in its hands")
 {
-	u64 pages;
-
 	if (!can_break() || !needs_magazines(SIZE))
 		return;
 	test_frees_at_once();
 	other = num_online_cpus() - 1;
 	in_hand = waited = returned = 0;
-	REQUIRE(begin(0) && take_all((unsigned int)mm_kept_by(cache)));
+	REQUIRE(begin(0));
+	if (mm_kept_by(cache) < WORTH_A_TRIM * cache->objects) {
+		test_skip("so many CPUs keep too few slabs each for a trim");
+		EXPECT_EQ(kmem_cache_destroy(cache), 0);
+		return;
+	}
+	REQUIRE(take_all((unsigned int)mm_kept_by(cache)));
 	run_in(CTX_THREAD, other, free_limit, NULL); /* the flush of its magazine empties the slabs: then it trims */
-	pages = pages_of_cache();
-	EXPECT(pages > 9UL << cache->order);
+	REQUIRE(pages_of_cache() >= WORTH_A_TRIM << cache->order);
 	set_trap_hook(at_break);
 	smp_call_function_single(other, break_there, NULL, true);
 	EXPECT_EQ(arch_hw_break_set(0, irq_work_sync, HW_BREAK_EXEC, 1), 0);
