@@ -5,7 +5,7 @@ NATIVE := $(BUILD)/native
 # One object with the loops for all of them; it is not the kernel's, and has the C library.
 NATIVE_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -fno-pie -fno-strict-aliasing -I. -pthread
 # In place of kernel/init.c; and as little of what is no allocator as who embeds it would take.
-NATIVE_LEFT_OUT := tests/% bench/% $(patsubst %,kernel/%.c,init ktap shell crash crash_context workload%)
+NATIVE_LEFT_OUT := tests/% bench/% $(patsubst %,kernel/%.c,init ktap shell crash% workload%)
 NATIVE_OBJS := $(patsubst %.c,$(HOSTED)/%.o,$(filter-out $(NATIVE_LEFT_OUT),$(HOSTED_C)) bench/native/anyctx.c)
 
 $(NATIVE)/flags: FORCE
