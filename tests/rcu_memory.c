@@ -24,7 +24,7 @@ static struct kmem_cache *cache;
 
 /* A CPU that its host does not let run may answer too late for one call (design.md, "What
  * NULL means"), but not for ever; where nothing may be had a second call gets nothing. */
-#define TRIES 10
+#define TRIES 100
 static void take_pages(void *arg)
 {
 	u64 want = (u64)arg, n = 0, refused = 0;
