@@ -108,7 +108,7 @@ static bool word_matches(const char *word, size_t len, const char *full)
 	return strlen(full) == len && !strncmp(full, word, len);
 }
 
-/* Of the comma-separated words: does "suite.name" match one, and none after a '-'? */
+/* Of the comma-separated words the last that "suite.name" matches decides: not, after a '-'. */
 static bool matches(const char *pattern, const struct test_case *c)
 {
 	bool wanted = false;
@@ -120,8 +120,9 @@ static bool matches(const char *pattern, const struct test_case *c)
 		size_t len = comma ? (size_t)(comma - pattern) : strlen(pattern);
 
 		if (len && *pattern == '-' && word_matches(pattern + 1, len - 1, full))
-			return false;
-		wanted |= word_matches(pattern, len, full);
+			wanted = false;
+		else if (word_matches(pattern, len, full))
+			wanted = true;
 		if (!comma)
 			return wanted;
 		pattern = comma + 1;

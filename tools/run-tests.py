@@ -331,6 +331,10 @@ DIST_QEMU = " ".join(f"-numa dist,src={a},dst={b},val={DISTANCES[a][b]}" for a i
 NODES = "test=numa.*,args.*,oom.*,oom_others.*"
 
 
+# The sweeps go the same way there, and the watchdog waits the same time; --long runs all.
+ELSEWHERE = "test=*,-inject.*,-watchdog.*"
+
+
 def boots(long):
     todo = [
         suite("smp2", 400, SMP=2),
@@ -339,17 +343,17 @@ def boots(long):
         suite("smp16", 600, SMP=16),
         suite("inject-full", 600, FULL, SMP=1),
         suite("pairs", 400, "test=inject.two_cpus* pair_places=24 pair_both=3", SMP=2),
-        suite("uefi-smp4", 450, SMP=4, FIRMWARE="uefi"),
+        suite("uefi-smp4", 450, ELSEWHERE, SMP=4, FIRMWARE="uefi"),
         suite("64M-smp2", 400, SMP=2, MEM="64M"),
-        suite("8G-smp4", 500, SMP=4, MEM="8G"),
-        suite("numa-smp4", 400, SMP=4, NUMA="0-2:512M 3:"),
+        suite("8G-smp4", 500, ELSEWHERE, SMP=4, MEM="8G"),
+        suite("numa-smp4", 400, "test=*,-watchdog.*", SMP=4, NUMA="0-2:512M 3:"),
         suite("distances-smp4", 300, f"{NODES} distances_are={DIST_ARGS}", SMP=4, NUMA="0:128M 1: 2:128M 3:128M",
               EXTRA=DIST_QEMU),
         suite("numa-home", 100, "test=numa.home", SMP=4, NUMA="2"),  # alone: what a CPU takes first
         told("no-cx16", 200, r"^cpu: no cmpxchg16b; the allocator uses it nowhere",
              "test=kmalloc.*,slab.*,cache.*,pages*,anyfree.*,rseq.*", SMP=2, CPU="max,-cx16"),
         exact("every-instruction", 200, "test=entry_*,inject.nmi_*"),
-        suite("slab-debug", 500, "test=*,-inject.*,inject.debug* slab_debug=FZPU", SMP=2),
+        suite("slab-debug", 500, "test=*,-inject.*,-watchdog.*,inject.debug* slab_debug=FZPU", SMP=2),
         job("slab-debug", 200, 3, args="slab_debug=FZPU", SMP=4),
         outcome("slab-debug-letter", "slab_debug=FX", [FAIL], [r"^error: kernel argument 'slab_debug': 'X' is none of"]),
         job("smp1", 150, 3, SMP=1),
@@ -392,6 +396,10 @@ def boots(long):
                   HOSTED=HOSTED["plain"]),
             suite("slab-debug-smp1", 900, "test=*,-inject.*,inject.debug* slab_debug=FZPU", SMP=1),
             suite("slab-debug-smp4", 900, "test=*,-inject.*,inject.debug* slab_debug=FZPU", SMP=4),
+            suite("slab-debug-smp2", 900, "test=*,-inject.*,inject.debug* slab_debug=FZPU", SMP=2),
+            suite("uefi-all-smp4", 450, SMP=4, FIRMWARE="uefi"),
+            suite("8G-all-smp4", 500, SMP=4, MEM="8G"),
+            suite("numa-all-smp4", 500, SMP=4, NUMA="0-2:512M 3:"),
             suite("smp3", 400, SMP=3),
             suite("smp8", 600, SMP=8),
             suite("smp64", 1800, SMP=64, MEM="1G"),
