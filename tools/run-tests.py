@@ -340,7 +340,7 @@ def boots(long):
         suite("smp2", 400, SMP=2),
         suite("smp1", 400, SMP=1),
         suite("smp4", 400, SMP=4),
-        suite("smp16", 600, SMP=16),
+        suite("smp16", 900, SMP=16),
         suite("inject-full", 600, FULL, SMP=1),
         suite("pairs", 400, "test=inject.two_cpus* pair_places=24 pair_both=3", SMP=2),
         suite("uefi-smp4", 450, ELSEWHERE, SMP=4, FIRMWARE="uefi"),
