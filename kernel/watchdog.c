@@ -233,11 +233,12 @@ static void look(struct view *v, unsigned int cpu, u64 now)
 void watchdog_tick(void)
 {
 	struct view *v = this_cpu_ptr(view);
-	unsigned int me = smp_processor_id(), cpu = next_online_cpu(me + 1);
+	unsigned int me = smp_processor_id(), cpu;
 	u64 now;
 
 	if (__atomic_load_n(&paused, __ATOMIC_ACQUIRE) || !READ_ONCE(watchdog_ms) || !READ_ONCE(watchdog_silent_ms))
 		return;
+	cpu = next_online_cpu(me + 1);
 	if (cpu >= NR_CPUS)
 		cpu = 0; /* it is always online */
 	now = arch_ns();

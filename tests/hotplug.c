@@ -30,6 +30,16 @@ unsigned int hotplug_victim(void)
 	return last;
 }
 
+unsigned int hotplug_victim_of_three(void)
+{
+	unsigned int last = hotplug_victim();
+
+	if (last != 1)
+		return last;
+	test_skip("needs three CPUs");
+	return 0;
+}
+
 /* ---- what it says ---- */
 
 static u32 go_on;

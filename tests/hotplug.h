@@ -6,5 +6,7 @@
 
 /* The CPU that is to go; 0: there is only one, and the case is skipped: return. */
 unsigned int hotplug_victim(void);
+/* The same where two others are to stay. */
+unsigned int hotplug_victim_of_three(void);
 
 #endif

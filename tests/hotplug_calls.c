@@ -248,13 +248,9 @@ TEST(hotplug, call_stopped, "a call stopped at any of its instructions while its
 {
 	u64 made_calls = 0, stops = 0;
 
-	victim = hotplug_victim();
+	victim = hotplug_victim_of_three();
 	if (!victim || !step_possible())
 		return;
-	if (victim < 2) {
-		test_skip("needs three CPUs");
-		return;
-	}
 	set_trap_hook(stop_caller);
 	for (stop_at = 1; stop_at <= MOST_STOPS && stop_once(); stop_at++) {
 		stops++;

@@ -62,14 +62,10 @@ TEST(hotplug, grace_period, "a grace period begun before a CPU goes ends without
 
 TEST(hotplug, grace_period_read, "a CPU goes and comes while a reader of another holds a grace period up: it goes on being held up")
 {
-	unsigned int cpu = hotplug_victim();
+	unsigned int cpu = hotplug_victim_of_three();
 
 	if (!cpu)
 		return;
-	if (cpu < 2) {
-		test_skip("needs three CPUs");
-		return;
-	}
 	for (enum context ctx = CTX_THREAD; ctx < NR_CONTEXT; ctx++) {
 		u64 n;
 
@@ -106,13 +102,9 @@ TEST(hotplug, grace_period_waits, "a CPU on which a function waits for a reader 
 {
 	struct rcu_head head;
 
-	going = hotplug_victim();
+	going = hotplug_victim_of_three();
 	if (!going)
 		return;
-	if (going < 2) {
-		test_skip("needs three CPUs");
-		return;
-	}
 	for (enum context ctx = CTX_THREAD; ctx < NR_CONTEXT; ctx++) {
 		ran = held_ticks = 0;
 		reader_begin(ctx, 1);

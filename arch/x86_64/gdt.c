@@ -123,7 +123,7 @@ void cpu_tables_load(unsigned int cpu)
 	gdt_load(ec);
 	wrmsr(MSR_GS_BASE, percpu_offset[cpu]); /* loading gs has set it to 0 */
 	__asm__ volatile("ltr %w0" : : "r"(KERNEL_TSS));
-	idt_load();
+	idt_load(idt);
 	WRITE_SYSREG(cr0, (READ_SYSREG(cr0) & ~(CR0_EM | CR0_TS | CR0_AM)) | CR0_WP | CR0_NE | CR0_MP);
 	WRITE_SYSREG(cr4, cr4);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);

@@ -34,12 +34,12 @@ void idt_init(void)
 	gate_set(VEC_MC, entry_stubs + VEC_MC * STUB_SIZE, IST_MC);
 }
 
-void idt_load(void)
+void idt_load(const u64 *table)
 {
 	struct {
 		u16 limit;
 		u64 base;
-	} __packed ptr = { sizeof(idt) - 1, (u64)idt };
+	} __packed ptr = { sizeof(idt) - 1, (u64)table };
 
-	__asm__ volatile("lidt %0" : : "m"(ptr));
+	__asm__ volatile("lidt %0" : : "m"(ptr) : "memory");
 }

@@ -29,16 +29,6 @@ __asm__(".pushsection .text\n"
 
 static u64 held_idt[512] __aligned(4096);
 
-static void load(const u64 *table)
-{
-	struct {
-		u16 limit;
-		u64 base;
-	} __packed ptr = { sizeof(held_idt) - 1, (u64)table };
-
-	__asm__ volatile("lidt %0" : : "m"(ptr) : "memory");
-}
-
 void arch_nmi_hold(const u64 *word)
 {
 	u64 to = (u64)nmi_hold_entry, *gate = &held_idt[2 * VEC_NMI];
@@ -47,9 +37,9 @@ void arch_nmi_hold(const u64 *word)
 	memcpy(held_idt, idt, sizeof(held_idt));
 	gate[0] = (gate[0] & ~0xffff00000000ffffUL) | (to & 0xffff) | (to >> 16 & 0xffff) << 48;
 	gate[1] = to >> 32;
-	load(held_idt);
+	idt_load(held_idt);
 	arch_send_nmi(smp_processor_id());
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE))
 		cpu_relax();
-	load(idt);
+	idt_load(idt);
 }

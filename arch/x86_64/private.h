@@ -87,7 +87,7 @@ void ist_stacks_alloc(unsigned int cpu); /* with guard pages; early_alloc */
 /* Is p in an IST stack of any CPU? Any context. */
 bool ist_contains(u64 p);
 void idt_init(void); /* CPU 0, once */
-void idt_load(void); /* each CPU */
+void idt_load(const u64 *table); /* of as many gates as idt[]; each CPU */
 extern u64 idt[512];
 
 /* ---- rseq.c: on the way out of interrupts, NMIs and debug exceptions ---- */
