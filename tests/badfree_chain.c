@@ -1,6 +1,6 @@
 /*
  * badfree_chain.c - a free object that lies in its slab's chain is written to
- * (known bug 53): reported when the chain is next followed; the objects behind it
+ * (row 53 of docs/mutants.md): reported when the chain is next followed; the objects behind it
  * stay isolated, nobody is given one of them, nothing crashes, and the rest of the
  * allocator does not notice.
  */

@@ -1,6 +1,6 @@
 /*
  * cache_end.c - the end of a cache: with objects in use, with frees deferred on any
- * CPU (known bug 28), and while another CPU still frees its objects (known bug 48).
+ * CPU (row 28 of docs/mutants.md), and while another CPU still frees its objects (row 48 of docs/mutants.md).
  */
 #include <arch/cpu.h>
 #include "kernel/hooks.h"

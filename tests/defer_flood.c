@@ -1,5 +1,5 @@
 /*
- * defer_flood.c - frees from NMIs and nothing else, a million of them (known bug 30):
+ * defer_flood.c - frees from NMIs and nothing else, a million of them (row 30 of docs/mutants.md):
  * memory does not run out, whether interrupts are served or not; and the barrier ends
  * and keeps its promise meanwhile.
  *

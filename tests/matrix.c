@@ -1,6 +1,6 @@
 /*
  * matrix.c - the public calls of the allocator, all of them that a context may make, in that
- * context: a case for each. tools/matrix.py runs these cases with every preset.
+ * context: a case for each. tools/run-tests.py --matrix runs these cases with every preset.
  *
  * A case goes through every CPU. There, in its context, each call that gives memory is made
  * with each size; what it gave is checked (place, size, zeros), filled, held while others

@@ -44,7 +44,7 @@ includes() {
 }
 std='std(arg|bool|def|int)\.h'
 includes "^(anyctx/types\.h|lib/.*|kernel/printk\.h|string\.h|$std)\$" lib/*.c lib/*.h
-includes "^(anyctx/.*|arch/.*|lib/.*|mm/.*|internal\.h|early\.h|kernel/(printk|panic|percpu|context|cmdline|rcu)\.h|$std)\$" mm/*.c mm/*.h
+includes "^(anyctx/.*|arch/.*|lib/.*|mm/.*|internal\.h|early\.h|kernel/(printk|panic|context|cmdline|rcu)\.h|$std)\$" mm/*.c mm/*.h
 includes "^(anyctx/.*|arch/(cpu|debug|insn)\.h|kernel/.*|lib/.*|mm/.*|bench/.*|tests/(step|ballast)\.h|$std)\$" bench/*.c bench/*.h
 includes "^(anyctx/.*|arch/.*|$std)\$" include/anyctx/*.h arch/x86_64/include/arch/*.h
 
