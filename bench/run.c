@@ -15,6 +15,7 @@
 #include "kernel/printk.h"
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
+#include "lib/pattern.h"
 #include "lib/string.h"
 #include "mm/mm.h"
 #include <anyctx/smp.h>
@@ -136,28 +137,12 @@ static void print_table(const struct bench_case *c)
 
 /* ---- which cases ---- */
 
-static bool word_matches(const char *word, size_t len, const char *full)
-{
-	if (len && word[len - 1] == '*')
-		return !strncmp(full, word, len - 1);
-	return strlen(full) == len && !strncmp(full, word, len);
-}
-
 static bool matches(const char *pattern, const struct bench_case *c)
 {
 	char full[128];
 
 	snprintf(full, sizeof(full), "%s.%s", c->suite, c->name);
-	for (;;) {
-		const char *comma = strchr(pattern, ',');
-		size_t len = comma ? (size_t)(comma - pattern) : strlen(pattern);
-
-		if (word_matches(pattern, len, full))
-			return true;
-		if (!comma)
-			return false;
-		pattern = comma + 1;
-	}
+	return pattern_matches(pattern, full);
 }
 
 /* ---- running ---- */

@@ -19,6 +19,7 @@
 #include "kernel/printk.h"
 #include "kernel/tick.h"
 #include "kernel/watchdog.h"
+#include "lib/pattern.h"
 #include "lib/string.h"
 #include "mm/kasan/kasan.h"
 #include "mm/mm.h"
@@ -100,33 +101,12 @@ void test_expect_findings(u64 n)
 
 /* ---- which cases ---- */
 
-/* Is full the word, or begins with it if a '*' ends the word? */
-static bool word_matches(const char *word, size_t len, const char *full)
-{
-	if (len && word[len - 1] == '*')
-		return !strncmp(full, word, len - 1);
-	return strlen(full) == len && !strncmp(full, word, len);
-}
-
-/* Of the comma-separated words the last that "suite.name" matches decides: not, after a '-'. */
 static bool matches(const char *pattern, const struct test_case *c)
 {
-	bool wanted = false;
 	char full[128];
 
 	snprintf(full, sizeof(full), "%s.%s", c->suite, c->name);
-	for (;;) {
-		const char *comma = strchr(pattern, ',');
-		size_t len = comma ? (size_t)(comma - pattern) : strlen(pattern);
-
-		if (len && *pattern == '-' && word_matches(pattern + 1, len - 1, full))
-			wanted = false;
-		else if (word_matches(pattern, len, full))
-			wanted = true;
-		if (!comma)
-			return wanted;
-		pattern = comma + 1;
-	}
+	return pattern_matches(pattern, full);
 }
 
 /* Sorted by suite; within one in the order of insertion. */

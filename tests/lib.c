@@ -1,7 +1,8 @@
 /*
- * lib.c - tests of lib/: formatting, string functions, random numbers.
+ * lib.c - tests of lib/: formatting, string functions, random numbers, patterns of names.
  */
 #include "kernel/printk.h"
+#include "lib/pattern.h"
 #include "lib/random.h"
 #include "lib/string.h"
 #include "tests/test.h"
@@ -178,4 +179,20 @@ TEST(lib, random, "equal seeds repeat, unequal ones differ, and values are sprea
 		EXPECT(count[i] > 850 && count[i] < 1150);
 	rng_init(&c, 0);
 	EXPECT(rng_next(&c) != rng_next(&c));
+}
+
+TEST(lib, patterns, "words, beginnings and exceptions choose the cases that they say; the last that matches decides")
+{
+	EXPECT(pattern_matches("pages.order0", "pages.order0"));
+	EXPECT(!pattern_matches("pages.order0", "pages.order01"));
+	EXPECT(!pattern_matches("pages.order0", "pages.order"));
+	EXPECT(pattern_matches("x.y,pages.*", "pages.order0"));
+	EXPECT(!pattern_matches("pages.*", "page.order0"));
+	EXPECT(pattern_matches("*", "pages.order0"));
+	EXPECT(!pattern_matches("*,-pages.*", "pages.order0"));
+	EXPECT(pattern_matches("*,-pages.*", "slab.order0"));
+	EXPECT(pattern_matches("*,-pages.*,pages.order0", "pages.order0"));
+	EXPECT(!pattern_matches("-pages.*", "slab.order0"));
+	EXPECT(!pattern_matches("", "pages.order0"));
+	EXPECT(!pattern_matches(",-,", "pages.order0"));
 }
