@@ -72,10 +72,15 @@ def tables(text):
     return "\n".join(line for line in lines[start:] if not line.startswith(("@ ", "# anyctx:")))
 
 
+def elf():
+    """Of the image that is booted: make names it where it is a variant's."""
+    return ROOT / Path(os.environ.get("REPLAY_IMG") or "build/replay.img").with_name("anyctx.elf")
+
+
 def image():
     """Sizes in KiB of what is loaded, and of the image's text."""
     sizes = {}
-    for line in subprocess.run(["size", "-A", str(ROOT / "build" / "anyctx.elf")], capture_output=True, text=True,
+    for line in subprocess.run(["size", "-A", str(elf())], capture_output=True, text=True,
                                check=False).stdout.splitlines():
         words = line.split()
         if len(words) == 3 and words[0] in (".text", ".rodata", ".ksyms", ".data", ".percpu", ".bss"):

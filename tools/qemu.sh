@@ -28,6 +28,7 @@
 #	REPLAY=         "yes": one host thread, time by instructions, no disk: the same
 #	                image and settings print the same, to the last byte
 #	REPLAY_IMG=build/replay.img
+#	ELF=            the symbols for gdb; without: anyctx.elf beside ISO
 #
 #	--debug         wait for gdb before the first instruction, and start gdb on
 #	                a terminal (or with GDB_ARGS="-batch -ex ...")
@@ -40,7 +41,7 @@ debug=no
 for arg in "$@"; do
 	case $arg in
 	--debug) debug=yes ;;
-	SMP=* | MEM=* | ARGS=* | FIRMWARE=* | MACHINE=* | CPU=* | NUMA=* | TIMEOUT=* | LOG=* | EXTRA=* | ACCEL=* | QEMU=* | ISO=* | REPLAY=*)
+	SMP=* | MEM=* | ARGS=* | FIRMWARE=* | MACHINE=* | CPU=* | NUMA=* | TIMEOUT=* | LOG=* | EXTRA=* | ACCEL=* | QEMU=* | ISO=* | ELF=* | REPLAY=*)
 		declare "$arg" ;;
 	*)
 		sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
@@ -51,7 +52,7 @@ SMP=${SMP:-4} MEM=${MEM:-512M} ARGS=${ARGS:-} FIRMWARE=${FIRMWARE:-bios} MACHINE
 CPU=${CPU:-max} NUMA=${NUMA:-} TIMEOUT=${TIMEOUT:-} LOG=${LOG:-} EXTRA=${EXTRA:-}
 ACCEL=${ACCEL:-tcg,thread=multi} QEMU=${QEMU:-qemu-system-x86_64} ISO=${ISO:-build/anyctx.iso}
 REPLAY=${REPLAY:-} REPLAY_IMG=${REPLAY_IMG:-build/replay.img}
-GDB_ARGS=${GDB_ARGS:-} GDB_PORT=${GDB_PORT:-1234}
+ELF=${ELF:-$(dirname "$ISO")/anyctx.elf} GDB_ARGS=${GDB_ARGS:-} GDB_PORT=${GDB_PORT:-1234}
 
 say() { echo "qemu.sh: $*" >&2; }
 die() {
@@ -190,7 +191,7 @@ args+=($EXTRA)
 if [ $debug = yes ]; then
 	args+=(-gdb "tcp:127.0.0.1:$GDB_PORT" -S)
 	# shellcheck disable=SC2054  # no array elements, gdb's words
-	gdb_start=(-q build/anyctx.elf -ex "target remote 127.0.0.1:$GDB_PORT")
+	gdb_start=(-q "$ELF" -ex "target remote 127.0.0.1:$GDB_PORT")
 	if command -v gdb >/dev/null && { [ -n "$GDB_ARGS" ] || [ -t 0 ]; }; then
 		say "the console goes to $LOG; in gdb: break kernel_main, continue"
 		setsid "$QEMU" "${args[@]}" </dev/null >/dev/null 2>"$work/errors" &
@@ -208,7 +209,7 @@ if [ $debug = yes ]; then
 		exit 0
 	fi
 	say "stopped before the first instruction; in another terminal:"
-	say "    gdb build/anyctx.elf -ex 'target remote 127.0.0.1:$GDB_PORT' -ex 'break kernel_main' -ex continue"
+	say "    gdb $ELF -ex 'target remote 127.0.0.1:$GDB_PORT' -ex 'break kernel_main' -ex continue"
 fi
 
 # ---- run
