@@ -124,14 +124,23 @@ TEST(check, cache, "the checker tells a cache's wrong counts of slabs, and slabs
 	end();
 }
 
-/* A word of 64 lines for which the hint is set. */
+/* A word of 64 lines for which the hint is set; NULL: in a small memory there is none. */
 static u64 *hint_word(enum hint h)
 {
-	u64 i = 0;
+	for (u64 i = 0; i < (nr_lines + 63) / 64; i++)
+		if (hints[h][i])
+			return &hints[h][i];
+	return NULL;
+}
 
-	while (!hints[h][i])
-		i++;
-	return &hints[h][i];
+static void check_hint(const char *what, enum hint h)
+{
+	u64 *word = hint_word(h);
+
+	if (word)
+		spoil64(what, word, 0);
+	else
+		test_note("left out, as there is no such hint: %s", what);
 }
 
 static u64 some_free_page(void)
@@ -148,8 +157,8 @@ TEST(check, pages, "the checker tells missing hints, typed free pages, and wrong
 	struct page_cpu *pc = this_cpu_ptr(page_cpu);
 	u64 free = some_free_page();
 
-	spoil64("no hint of free pages", hint_word(HINT_ANY), 0);
-	spoil64("no hint of free lines", hint_word(HINT_LINE), 0);
+	check_hint("no hint of free pages", HINT_ANY);
+	check_hint("no hint of free lines", HINT_LINE);
 	spoil64("a free page with a type", &pfn_page(free)->kind, block_kind(PT_BLOCK, 0, 1));
 	spoil64("one page more in blocks", &pc->allocated[PT_BLOCK], pc->allocated[PT_BLOCK] + 1);
 	hint_begin();
