@@ -25,8 +25,9 @@ none failed. Logs stay in build/logs/.
   run-tests.py --matrix        every preset (tools/presets.py) on 1, 2 and 4 CPUs in each
                                context; --preset NAME: one build's matrix, suites and job
 With T, SMP, MEM, ARGS, FIRMWARE, NUMA, MACHINE or CPU in the environment: only
-the test cases that match T ("suite.case,suite.*"), on that machine. With --hosted
-T, SMP and ARGS count.
+the test cases that match T ("suite.case,suite.*"), on that machine, in TIMEOUT seconds
+(0: no limit). With --hosted T, SMP, ARGS and TIMEOUT count. TIMEOUT alone asks for nothing
+and changes no limit: each boot of a matrix has its own.
 """
 import argparse
 import fnmatch
@@ -112,17 +113,17 @@ def matrix(full, only=None):
 def preset_boots(config):
     """All suites and the job of one build, as the kernel and as a process, and its part of the matrix."""
     preset = next((p for p in presets.PRESETS if p.config == config), presets.Preset(config, config))
-    args, given = presets.config_args(config), presets.images(config)
+    given = presets.images(config)
     program = f"build/{config}/hosted/anyctx"
-    todo = [suite(f"{config}-smp{n}", 400 * preset.slow, f"test=* {args}", SMP=n, **given) for n in presets.CPUS]
-    todo.append(job(f"{config}-smp2", 300 * preset.slow, 3, args=args, SMP=min(2, preset.cpus), **given))
+    todo = [suite(f"{config}-smp{n}", 400 * preset.slow, SMP=n, **given) for n in presets.CPUS]
+    todo.append(job(f"{config}-smp2", 300 * preset.slow, 3, SMP=min(2, preset.cpus), **given))
     if preset.cpus > 1:
-        todo.append(job(f"{config}-hotplug", 300 * preset.slow, 3, args=f"hotplug=50 {args}", SMP=4, **given))
+        todo.append(job(f"{config}-hotplug", 300 * preset.slow, 3, args="hotplug=50", SMP=4, **given))
     todo += matrix(True, config)
     if (ROOT / program).exists():
         cpus = min(4, preset.cpus)
-        todo.append(suite(f"{config}-hosted", 600 * preset.slow, f"{fast(program)} {args}", SMP=cpus, HOSTED=program))
-        todo.append(job(f"{config}-hosted", 300 * preset.slow, 3, args=args, SMP=cpus, HOSTED=program))
+        todo.append(suite(f"{config}-hosted", 600 * preset.slow, fast(program), SMP=cpus, HOSTED=program))
+        todo.append(job(f"{config}-hosted", 300 * preset.slow, 3, SMP=cpus, HOSTED=program))
     return todo
 
 
@@ -376,8 +377,11 @@ def boots(long):
         outcome("panic-everywhere", "crash=everywhere", [PANIC], [r"^PANIC on CPU [0-3] ", r"^end of panic$"], SMP=4),
         outcome("triple-fault", "crash=triple", [RESET], []),
         outcome("hang", "crash=hang", [HANG], [], timeout=25),
-        outcome("little-memory", "test=*", [FAIL, PANIC], [r"(?i)memory"], timeout=200,
-                MEM="16M"),
+        outcome("little-memory-usable", "test=*", [FAIL], [r"^anyctx: \d+ KiB of usable memory; at least \d+ MiB is needed\.$"], MEM="10M"),
+        outcome("little-memory-early", "test=*", [PANIC], [r"^PANIC .*: early memory: \d+ KiB wanted, .* Give the machine more memory \(MEM=\)\.$"],
+                SMP=32, MEM="13M"),
+        outcome("little-memory-left", "test=*", [PANIC], [r"^PANIC .*: only \d+ KiB of memory left after boot, \d+ needed\. Give the machine more"],
+                MEM="13M"),
         outcome("bad-frees", "crash=badfree", [FAIL], [r"bad call: kfree\(1000\)", r"further reports are counted"]),
         outcome("no-nx", "test=*", [FAIL, PANIC], [r"(?i)\bnx\b|execute"], CPU="qemu64,-nx"),
         outcome("arguments-too-long", LONGEST + "0", [FAIL], [r"^error: the kernel arguments are longer than 2047 bytes"]),
@@ -442,6 +446,11 @@ def hosted(make, name, smp):
     return make(f"hosted-{name}", 1500, args, SMP=smp, HOSTED=HOSTED[name]) # tsan: 7 minutes on a quiet machine
 
 
+def given_limit(seconds):
+    """TIMEOUT, of boots that the environment asks for; 0: none."""
+    return int(os.environ.get("TIMEOUT") or seconds)
+
+
 def hosted_boots(program, long):
     """The same suites and jobs as a process; every machine by arguments."""
     def one(make, name, smp, *args):
@@ -449,7 +458,8 @@ def hosted_boots(program, long):
     extra = os.environ.get("ARGS", "")
     if os.environ.get("T") or os.environ.get("SMP") or extra:
         args = f"test={os.environ.get('T') or '*'} {extra}".strip()
-        return [one(suite, f"given-cpus{n}", n, args) for n in (os.environ.get("SMP") or "4").split(",")]
+        return [replace(one(suite, f"given-cpus{n}", n, args), timeout=given_limit(1800))
+                for n in (os.environ.get("SMP") or "4").split(",")]
     todo = [one(suite, f"cpus{n}", n, fast(program)) for n in (2, 1, 4)]
     todo.append(one(suite, "holes-nodes", 3, fast(program) + " mem=96M holes=20M-24M,0x3001000-0x3003000 nodes=2"))
     todo.append(one(suite, "distances", 4, f"{NODES} nodes=4 memless=2 distances={DIST_ARGS} distances_are={DIST_ARGS}"))
@@ -719,6 +729,11 @@ JUDGES = {"suite": judge_suite, "job": judge_job, "outcome": judge_outcome, "rep
 
 # ---- running ----
 
+def host_limit(boot, more=0):
+    """Seconds that the boot may take here; None: as long as it wants."""
+    return boot.timeout + more if boot.timeout else None
+
+
 def start_hosted(boot):
     """Runs it as a process; its status means what the wrapper's does."""
     log = LOGS / (boot.name + ".log")
@@ -726,7 +741,7 @@ def start_hosted(boot):
     with open(log, "wb") as out:
         try:
             status = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                    timeout=boot.timeout, check=False).returncode
+                                    timeout=host_limit(boot), check=False).returncode
         except subprocess.TimeoutExpired:
             status = HANG
     return status, log.read_text(errors="replace"), ""
@@ -758,7 +773,7 @@ def start_qemu(boot):
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
                                start_new_session=True)
     try:
-        _, errors = process.communicate(timeout=boot.timeout + 60)
+        _, errors = process.communicate(timeout=host_limit(boot, 60))
         status = process.returncode
     except BaseException as e:  # the wrapper's own limit did not work, or Ctrl-C
         os.killpg(process.pid, signal.SIGKILL)
@@ -808,8 +823,7 @@ def selected(options):
     args = f"test={pattern or '*'} {extra}".strip()
     todo = []
     for smp in given.pop("SMP", "4").split(","):
-        limit = int(os.environ.get("TIMEOUT") or 400 + 20 * int(smp))
-        todo.append(suite(f"given-smp{smp}", limit, args, SMP=smp, **given))
+        todo.append(suite(f"given-smp{smp}", given_limit(400 + 20 * int(smp)), args, SMP=smp, **given))
     return todo
 
 

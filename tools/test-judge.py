@@ -2,11 +2,19 @@
 """test-judge.py - tests of the judges in run-tests.py, on logs made up here.
 
 A good log of each kind has to pass; then each way to spoil it has to fail, and
-for the reason that it was spoilt. Status 0 if all is so.
+for the reason that it was spoilt. And what the environment asks for is what is booted.
+Status 0 if all is so.
 """
+import argparse
 import importlib.util
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
+
+import bench
 
 SPEC = importlib.util.spec_from_file_location("run_tests", Path(__file__).with_name("run-tests.py"))
 judge = importlib.util.module_from_spec(SPEC)
@@ -213,6 +221,68 @@ def check_tiny_job():
     return good
 
 
+SETTINGS = ("T", "SMP", "MEM", "ARGS", "FIRMWARE", "NUMA", "MACHINE", "CPU", "TIMEOUT")
+
+
+def asked(setting, hosted=None):
+    """The boots that these settings ask for."""
+    options = argparse.Namespace(matrix=False, preset=None, hosted=hosted, long=False, only="*")
+    with mock.patch.dict(os.environ, dict.fromkeys(SETTINGS, "") | setting):
+        return judge.selected(options)
+
+
+def check_limits():
+    """TIMEOUT=0 is no limit, here and in the wrapper; any other is that; without it boots have their own."""
+    limits = [(judge.host_limit(b), judge.host_limit(b, 60)) for seconds in ("0", "7", "")
+              for hosted in (None, "build/hosted/anyctx") for b in asked({"T": "lib.*", "TIMEOUT": seconds}, hosted)]
+    good = limits == [(None, None)] * 2 + [(7, 67)] * 2 + [(480, 540), (1800, 1860)]
+    if not good:
+        print(f"limits of boots: {limits}")
+    return good
+
+
+def check_given():
+    """Each setting that run-tests.py names asks for one boot, on that machine."""
+    given = {"SMP": "2", "MEM": "2G", "FIRMWARE": "uefi", "NUMA": "2", "MACHINE": "pc", "CPU": "host"}
+    wrong = [k for k, v in given.items() for todo in [asked({k: v})] if len(todo) != 1 or todo[0].machine.get(k) != v]
+    if wrong or len(asked({})) < 2:
+        print(f"boots asked for by {wrong}")
+    return not wrong and len(asked({})) > 1
+
+
+def recipe(*words):
+    """What make would do."""
+    env = {k: v for k, v in os.environ.items() if k not in (*SETTINGS, "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CONFIG")}
+    done = subprocess.run(["make", "-n", *words], cwd=bench.ROOT, env=env, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def check_make():
+    """A variant runs all of its boots, or those that any one setting asks for."""
+    line = "tools/run-tests.py"
+    all_of_it = re.findall(rf"{line}.*", recipe("test", "CONFIG=rt"))
+    given = [re.findall(rf"{line}.*", recipe("test", "CONFIG=rt", f"{s}=x"))[-1:] for s in SETTINGS if s != "TIMEOUT"]
+    good = all_of_it[-1:] == [f"{line} --preset rt"] and all(g[0].strip() == line for g in given)
+    if not good:
+        print(f"make test CONFIG=rt: {all_of_it}, with a setting: {given}")
+    refused = "CONFIG=kasan is too large for the replay image" in recipe("build/kasan/replay.img", "CONFIG=kasan")
+    taken = "too large" not in recipe("build/kasan/bench-only/replay.img", "CONFIG=kasan", "TESTS=no")
+    if not (refused and taken):
+        print(f"the replay image of kasan: with tests {'refused' if refused else 'taken'}, without {'taken' if taken else 'refused'}")
+    return good and refused and taken
+
+
+def check_elf():
+    """The sizes are those of the image that is booted."""
+    with mock.patch.dict(os.environ, {"REPLAY_IMG": "build/up/replay.img"}):
+        variant = bench.elf()
+    with mock.patch.dict(os.environ, {"REPLAY_IMG": ""}):
+        good = (variant, bench.elf()) == (bench.ROOT / "build/up/anyctx.elf", bench.ROOT / "build/anyctx.elf")
+    if not good:
+        print(f"the image of a variant: {variant}")
+    return good
+
+
 def main():
     results = [check(name, SUITE, log, status, reason) for name, log, status, reason in suite_cases()]
     results += [check(name, SUITE, log, status, reason, n) for name, log, status, reason, n in failed_suite_cases()]
@@ -220,7 +290,7 @@ def main():
     results += [check(name, JOB, log, status, reason) for name, log, status, reason in job_cases()]
     results += [check(name, REPLAY, log, status, reason) for name, log, status, reason in replay_cases()]
     results += [check(name, boot, log, status, reason) for name, boot, log, status, reason in outcome_cases()]
-    results += [check_table(), check_tiny_job()]
+    results += [check_table(), check_tiny_job(), check_limits(), check_given(), check_make(), check_elf()]
     print(f"judges: {len(results)} logs, {results.count(False)} judged wrongly")
     return 0 if all(results) else 1
 
