@@ -16,7 +16,6 @@ MAKEFLAGS += --no-builtin-rules
 #	CONFIG_DIRS            more directories of sources
 #	CONFIG_LEFT_OUT        sources that are not in it
 #	CONFIG_HOSTED_LEFT_OUT the same for the process alone (with %)
-#	CONFIG_ARGS            kernel arguments, before those of ARGS
 #	CONFIG_NO_HOSTED       it has no form as a process
 #	CONFIG_NO_REPLAY       with its tests it is larger than what the replay image holds
 CONFIG :=
@@ -94,12 +93,9 @@ ifeq ($(V),)
   say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-.PHONY: all iso presets config-args test-matrix costs run replay million soak coverage model mutants test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
+.PHONY: all iso presets test-matrix costs run replay million soak coverage model mutants test test-long bench bench-compare bench-linux bench-native native debug lint clean help check-tools setup
 all: $(ELF)
 iso: $(ISO)
-# What tools/presets.py asks.
-config-args:
-	@echo '$(CONFIG_ARGS)'
 
 # ---- stamps: a file that changes only when its text does
 .PHONY: FORCE
@@ -161,6 +157,12 @@ $(ISO): $(ELF) iso/grub.cfg
 # its own, as a Linux image that QEMU puts into memory before it starts
 GRUB_PC := /usr/lib/grub/i386-pc
 REPLAY_IMG := $(BUILD)/replay.img
+# With its tests the kernel may be larger than what GRUB's image holds.
+REPLAY_TOO_LARGE := $(if $(filter no,$(TESTS)),,$(CONFIG_NO_REPLAY))
+ifneq ($(REPLAY_TOO_LARGE),)
+$(REPLAY_IMG): FORCE
+	$(error CONFIG=$(CONFIG) is too large for the replay image with its test cases: add TESTS=no, which keeps the main job and the benchmarks)
+else
 $(REPLAY_IMG): $(ISO) iso/replay.cfg
 	$(call say,IMG,$@)
 	$(Q)rm -rf $(BUILD)/replay && mkdir -p $(BUILD)/replay/boot/grub
@@ -170,6 +172,7 @@ $(REPLAY_IMG): $(ISO) iso/replay.cfg
 	$(Q)grub-mkimage -O i386-pc -p '(memdisk)/boot/grub' -m $(BUILD)/replay.tar -o $(BUILD)/replay.core \
 		memdisk tar multiboot2 normal configfile boot
 	$(Q)cat $(GRUB_PC)/lnxboot.img $(BUILD)/replay.core > $@
+endif
 
 # All CPUs build, where make was not told how many.
 JOBS := $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -177,24 +180,24 @@ JOBS := $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 # ---- run. `run` and `test` install what is missing, then build in a second make
 # that sees the new tools.
 export SMP MEM ARGS FIRMWARE NUMA EXTRA TIMEOUT MACHINE CPU T
-ifneq ($(CONFIG),)
+# What of these asks tools/run-tests.py for boots of one's own, in place of the matrix.
+GIVEN := $(T)$(SMP)$(MEM)$(ARGS)$(FIRMWARE)$(NUMA)$(MACHINE)$(CPU)
+ifneq ($(BUILD),build)
   export ISO
   export REPLAY_IMG
 endif
-# As the kernel gets them; without any it takes those of the menu.
-ALL_ARGS = $(strip $(CONFIG_ARGS) $(ARGS))
 setup:
 	@tools/setup.sh
 
 run: setup
 	$(Q)$(MAKE) $(JOBS) --no-print-directory iso
-	$(Q)ARGS="$(ALL_ARGS)" tools/qemu.sh
+	$(Q)tools/qemu.sh
 
 # The job with this seed, or the tests named by T: prints the same each time.
 SEED ?= 1
 replay: setup
 	$(Q)$(MAKE) $(JOBS) --no-print-directory $(REPLAY_IMG)
-	$(Q)REPLAY=yes ARGS="$(if $(T),test=$(T),seconds=1 seed=$(SEED)) $(ALL_ARGS)" tools/qemu.sh
+	$(Q)REPLAY=yes ARGS="$(if $(T),test=$(T),seconds=1 seed=$(SEED)) $(ARGS)" tools/qemu.sh
 
 # Which lines of mm/ run, in the kernel and as a process together.
 coverage: setup
@@ -225,19 +228,19 @@ mutants:
 	$(Q)$(PYTHON) tools/mutants.py '$(or $(M),*)'
 
 # The kernel; and the process, plain and as the sanitizers named by SAN= watch it.
-test_build = $(Q)$(MAKE) $(JOBS) --no-print-directory iso $(if $(CONFIG_NO_REPLAY),,$(REPLAY_IMG)) $(if $(CONFIG_NO_HOSTED),,hosted)
+test_build = $(Q)$(MAKE) $(JOBS) --no-print-directory iso $(if $(REPLAY_TOO_LARGE),,$(REPLAY_IMG)) $(if $(CONFIG_NO_HOSTED),,hosted)
 test_build_san = $(Q)$(MAKE) $(JOBS) --no-print-directory hosted SAN=$(1)
 
 # The images of all variants; a test of some cases needs none of them.
 presets:
 	$(Q)set -e; for c in $(CONFIGS); do $(MAKE) $(JOBS) --no-print-directory CONFIG=$$c iso; done
 # In a build of its own settings: its suites and its part of the matrix.
-one_preset := $(if $(CONFIG),$(if $(T)$(SMP)$(ARGS),,--preset $(CONFIG)))
+one_preset := $(if $(GIVEN),,--preset $(CONFIG))
 
 ifeq ($(CONFIG),)
 test: setup
 	$(test_build)
-	$(if $(T),,$(Q)$(MAKE) --no-print-directory presets)
+	$(if $(GIVEN),,$(Q)$(MAKE) --no-print-directory presets)
 	$(call test_build_san,address$(comma)undefined)
 	$(call test_build_san,thread)
 	$(Q)$(PYTHON) tools/test-judge.py
@@ -246,7 +249,7 @@ test: setup
 else
 test: setup
 	$(test_build)
-	$(Q)ARGS="$(if $(T)$(SMP)$(ARGS),$(ALL_ARGS))" $(PYTHON) tools/run-tests.py $(one_preset)
+	$(Q)$(PYTHON) tools/run-tests.py $(one_preset)
 endif
 
 # Every variant, on 1, 2 and 4 CPUs, in each context; ONLY= names boots.
@@ -284,7 +287,7 @@ bench-compare:
 	$(Q)$(PYTHON) tools/bench.py compare '$(A)' '$(B)'
 
 debug: iso
-	$(Q)ARGS="$(ALL_ARGS)" tools/qemu.sh --debug
+	$(Q)tools/qemu.sh --debug
 
 include arch/hosted/hosted.mk
 include fuzz/fuzz.mk
@@ -327,7 +330,7 @@ help:
 	'make debug      boot it stopped, with gdb attached' \
 	'make lint       check the sources' \
 	'make hosted     the same as a Linux process, build/hosted/anyctx' \
-	'make test-hosted  its tests; SAN=address,undefined or SAN=thread watch them' \
+	'make test-hosted  its tests, watched: SAN=address,undefined, SAN=thread, SAN=valgrind' \
 	'make fuzz T=600  parsers and allocator by libFuzzer and AFL++, so many seconds' \
 	'make fuzz-corpus  the inputs in fuzz/corpus, each once' \
 	'make setup      install what the above need (Debian, Ubuntu)' \

@@ -65,7 +65,7 @@ def measure(preset):
     make = ["make", "--no-print-directory", f"CONFIG={preset.config}"]
     subprocess.run([*make, "iso"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     subprocess.run([*make, f"TESTS={'yes' if tests else 'no'}", replay], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    args = " ".join(f"{CASES} {presets.config_args(preset.config)} {preset.args}".split())
+    args = f"{CASES} {preset.args}".strip()
     figures, text = bench.boot(f"costs-{preset.name}", args, MACHINE | presets.images(preset.config, tests))
     if figures is None:
         return None

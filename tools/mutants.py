@@ -180,8 +180,7 @@ class Run:
 
 
 def command(mutant):
-    of_build = presets.config_args(mutant.config)
-    args = " ".join(f"test={mutant.test} {of_build} {mutant.settings.get('ARGS', '')}".split())
+    args = " ".join(f"test={mutant.test} {mutant.settings.get('ARGS', '')}".split())
     if mutant.hosted:
         san = "".join("-" + {"address": "asan", "undefined": "ubsan", "thread": "tsan"}.get(s, s)
                       for s in mutant.san.split(",") if s)

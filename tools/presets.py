@@ -7,7 +7,6 @@ nested call at every instruction. tools/run-tests.py boots them (--matrix, make 
 prints the table: preset by CPUs by context, with the milliseconds.
 """
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -34,7 +33,7 @@ def memoryless(smp):
 class Preset:
     name: str
     config: str = ""     # the build; "": the default one
-    args: str = ""       # kernel arguments, behind those of the build
+    args: str = ""       # kernel arguments
     machine: Callable = any_machine
     tests: str = "matrix.*"
     sweep: str = ""      # "full": its calls are other code, swept at every instruction; "cut": by samples, as it is slow;
@@ -73,13 +72,6 @@ def present():
     return listed + [Preset(b, config=b, sweep="cut", slow=6) for b in sorted(builds - {p.config for p in PRESETS})]
 
 
-def config_args(config):
-    if not config:
-        return ""
-    return subprocess.run(["make", "-s", f"CONFIG={config}", "config-args"], cwd=ROOT, capture_output=True, text=True,
-                          check=True).stdout.strip()
-
-
 def has_replay(config):
     """Does the build of that name, with its tests, have an image that a clock by instructions can boot?"""
     return not config or "CONFIG_NO_REPLAY" not in (ROOT / "config" / f"{config}.mk").read_text()
@@ -102,14 +94,13 @@ def runs(full, cut, only=None):
     for p in present():
         if only is not None and p.config != only:
             continue
-        args = f"{config_args(p.config)} {p.args}".strip()
         for smp in (2,) if cut else CPUS:
             machine = {"SMP": smp} | p.machine(smp) | images(p.config)
-            todo.append((f"matrix-{p.name}-smp{smp}", 300 * p.slow, f"test={p.tests} {args}".strip(), machine))
+            todo.append((f"matrix-{p.name}-smp{smp}", 300 * p.slow, f"test={p.tests} {p.args}".strip(), machine))
         if p.sweep and not cut:
             sweep = {"full": full, "cut": full.replace(" inject_full=1", "")}.get(p.sweep, f"test={p.sweep}")
             machine = {"SMP": 1} | p.machine(1) | images(p.config)
-            todo.append((f"sweep-{p.name}", 900 * p.slow, f"{sweep} {args}".strip(), machine))
+            todo.append((f"sweep-{p.name}", 900 * p.slow, f"{sweep} {p.args}".strip(), machine))
     return todo
 
 
