@@ -1,7 +1,7 @@
 /*
  * test.h - what a test file includes. A case is
  *
- *	TEST(buddy, order0_round_trip, "a page comes back where it was taken")
+ *	TEST(pages, order0_round_trip, "a page comes back where it was taken")
  *	{
  *		struct page *p = alloc_pages(GFP_KERNEL, 0);
  *		EXPECT(p != NULL);
