@@ -686,7 +686,7 @@ u64 trim_all(void);
 
 /* ----------------------------------------------------------------- reports */
 
-/* "bad free: kfree(ptr) on CPU n in context: what"; counts it; policy. */
+/* "mm: bad call: kfree(ptr) on CPU n in CONTEXT: what", or a panic of that; counts it. */
 void mm_report(const char *call, const void *p, const char *fmt, ...) __printf(3, 4);
 /* Is what belongs to the newest report to be printed? Then each line by this call. */
 bool mm_report_printed(void);

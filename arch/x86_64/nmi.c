@@ -3,8 +3,8 @@
  *
  * Invariant: at most one source is on, and `current` is it: set before its device
  * starts and cleared after it has stopped, by one store. Starting and stopping: CPU 0
- * in thread context. enable_cpu: each CPU for itself, in thread or interrupt context.
- * nmi_ack: NMIs.
+ * in thread context. arch_nmi_source_enable_cpu: each CPU for itself, in thread or
+ * interrupt context. nmi_ack: NMIs.
  */
 #include <arch/time.h>
 #include "devices.h"
@@ -101,7 +101,7 @@ static bool perfctr_start(unsigned int hz)
 
 static void perfctr_stop(void)
 {
-	/* Each CPU has its own, which enable_cpu has switched off. */
+	/* Each CPU has its own, which arch_nmi_source_enable_cpu has switched off. */
 }
 
 static bool perfctr_enable(bool on)

@@ -1,12 +1,14 @@
 /*
- * irq_work.h - run a function soon, in hard interrupt context, from anywhere.
+ * irq_work.h - run a function soon, from anywhere: in hard interrupt context.
  *
  * irq_work_queue and irq_work_queue_on may be called at any instruction, in any
  * context, NMI included. A work item that is queued and not yet begun is not
  * queued twice (the call returns false); one that re-queues itself, or is
  * re-queued by another CPU while its function runs, runs again: none is lost. The
- * function runs on the chosen CPU with interrupts off. The item is the caller's
- * memory, and stays so until irq_work_sync has returned.
+ * function runs with interrupts off, but for a lazy item under CONFIG_RT, which a
+ * thread runs with them on; on the chosen CPU, unless that is or goes offline
+ * (irq_work_queue_on). The item is the caller's memory, and stays so until
+ * irq_work_sync has returned.
  */
 #ifndef ANYCTX_IRQ_WORK_H
 #define ANYCTX_IRQ_WORK_H
