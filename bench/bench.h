@@ -31,7 +31,7 @@ struct bench_case {
 	static void bench_##bsuite##_##bname(void)
 
 /* Room for the name of a row, with its 0. */
-#define BENCH_NAME 56
+#define BENCH_NAME 72
 
 /* Figures are kept in hundredths. */
 #define BENCH_ONE 100UL

@@ -8,8 +8,9 @@
  */
 #include "bench/bench.h"
 #include "bench/fill.h"
-#include "bench/loop.h"
+#include "bench/vary.h"
 #include "kernel/hooks.h"
+#include "kernel/printk.h"
 #include "mm/mm.h"
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
@@ -18,7 +19,9 @@
 #define REFILL 2048UL
 #define ALL_PAIRS 2000
 
-static void pair(const char *row, const char *state, struct bench_job job)
+static const char *state; /* the column */
+
+static void pair(const char *row, struct bench_job job)
 {
 	job.shape = SHAPE_PAIR;
 	job.n = 8;
@@ -27,14 +30,32 @@ static void pair(const char *row, const char *state, struct bench_job job)
 	bench_put(row, state, bench_each(&job));
 }
 
-static void refill(const char *row, const char *state, struct bench_job job, u64 bytes)
+static void refill(const char *row, struct bench_job job)
 {
-	u64 room = (nr_free_pages() << PAGE_SHIFT) / 4 / bytes;
+	u64 room = (nr_free_pages() << PAGE_SHIFT) / 4 / vary_bytes(&job);
 
 	job.n = room < REFILL ? room : REFILL;
+	if (!job.n)
+		return;
 	order_straight(job.n);
 	job.shape = SHAPE_GET;
 	bench_put(row, state, bench_each(&job));
+	job.shape = SHAPE_PUT;
+	bench_run(&job);
+	mm_quiesce();
+}
+
+/* The worst of as many. */
+static void worst(const char *row, struct bench_job job)
+{
+	u64 room = (nr_free_pages() << PAGE_SHIFT) / 4 / vary_bytes(&job);
+
+	job.n = room < REFILL ? room : REFILL;
+	order_straight(job.n);
+	mm_quiesce();
+	job.shape = SHAPE_GET_EACH;
+	bench_run_each(&job);
+	bench_put(row, state, bench_times[job.n - 1] * BENCH_ONE);
 	job.shape = SHAPE_PUT;
 	bench_run(&job);
 	mm_quiesce();
@@ -47,7 +68,7 @@ static void pairs_here(void *unused)
 		kfree_nolock(kmalloc_nolock(64, 0, NUMA_NO_NODE));
 }
 
-static void pairs_everywhere(const char *row, const char *state)
+static void pairs_everywhere(const char *row)
 {
 	u64 t;
 
@@ -58,34 +79,56 @@ static void pairs_everywhere(const char *row, const char *state)
 	bench_put(row, state, t * BENCH_ONE / (ALL_PAIRS * num_online_cpus()));
 }
 
-static void all(const char *state)
+static void objects(const char *what, vary_fn *fn, struct bench_job job)
 {
-	struct bench_job objects = { .call = CALL_NOLOCK, .size = 64 };
-	struct bench_job pages = { .call = CALL_PAGES, .gfp = GFP_KERNEL };
+	char row[BENCH_NAME];
 
-	pair("kmalloc_nolock + kfree_nolock, 64", state, objects);
-	pair("alloc_pages + free_pages, order 0", state, pages);
-	pages.order = 3;
-	pair("alloc_pages + free_pages, order 3", state, pages);
-	pages.order = 0;
-	refill("kmalloc_nolock, 64, up to 2,048 in a row", state, objects, 64);
-	objects.size = 1024;
-	refill("kmalloc_nolock, 1024, up to 2,048 in a row", state, objects, 1024);
-	refill("alloc_pages, order 0, up to 2,048 in a row", state, pages, PAGE_SIZE);
-	pairs_everywhere("the first on all CPUs at once, loop included", state);
+	for (unsigned int i = 0; bench_sizes[i]; i++) {
+		job.size = bench_sizes[i];
+		snprintf(row, sizeof(row), "%s, %lu", what, (u64)job.size);
+		fn(row, job);
+	}
+}
+
+static void blocks(const char *what, vary_fn *fn)
+{
+	static const unsigned int orders[] = { 0, 3, 9 };
+	struct bench_job job = { .call = CALL_PAGES, .gfp = GFP_KERNEL };
+	char row[BENCH_NAME];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(orders); i++) {
+		job.order = orders[i];
+		snprintf(row, sizeof(row), "%s, order %u", what, job.order);
+		fn(row, job);
+	}
+}
+
+static void all(const char *of)
+{
+	struct bench_job thread = { .call = CALL_NOLOCK }, nmi = { .call = CALL_NOLOCK, .ctx = CTX_NMI };
+
+	state = of;
+	objects("kmalloc_nolock + kfree_nolock", pair, thread);
+	objects("kmalloc_nolock + kfree_nolock, NMI", pair, nmi);
+	blocks("alloc_pages + free_pages", pair);
+	objects("kmalloc_nolock, up to 2,048 in a row", refill, thread);
+	blocks("alloc_pages, up to 2,048 in a row", refill);
+	thread.size = 64;
+	worst("kmalloc_nolock, worst of up to 2,048, 64", thread);
+	pairs_everywhere("the first of 64 on all CPUs at once, loop included");
 }
 
 BENCH(growth, states, "as memory fills up, and after a random load, instructions an operation")
 {
 	static const struct {
 		unsigned int percent;
-		const char *state;
+		const char *name;
 	} fill[] = { { 1, "1 %" }, { 50, "50 %" }, { 97, "97 %" }, { 99, "99 %" } };
 
 	all("empty");
 	for (unsigned int i = 0; i < ARRAY_SIZE(fill); i++) {
 		fill_to(fill[i].percent);
-		all(fill[i].state);
+		all(fill[i].name);
 		fill_end();
 		mm_quiesce();
 	}

@@ -2,22 +2,22 @@
  * pair.c - an allocation and its free at once: what a call costs when all is at hand.
  */
 #include "bench/bench.h"
-#include "bench/loop.h"
-#include "kernel/printk.h"
+#include "bench/vary.h"
 
 #define ROUNDS 1000
 #define WARM 4
 
-/* By a call that takes a size, at each size; large ones come from the page layer. */
+static void one_pair(const char *row, struct bench_job job)
+{
+	job.n = WARM;
+	bench_run(&job);
+	job.n = vary_rounds(&job, ROUNDS, 1);
+	vary_put(row, &job, bench_each(&job));
+}
+
 static void by_size(const char *row, struct bench_job job)
 {
-	for (unsigned int i = 0; bench_sizes[i]; i++) {
-		job.size = bench_sizes[i];
-		job.n = WARM;
-		bench_run(&job);
-		job.n = ROUNDS;
-		bench_put_size(row, job.size, bench_each(&job));
-	}
+	vary_size(row, job, one_pair);
 }
 
 static void by_cache(const char *row, enum bench_call call, void (*ctor)(void *), enum context ctx)
@@ -32,56 +32,22 @@ static void by_cache(const char *row, enum bench_call call, void (*ctor)(void *)
 	}
 }
 
-static void by_order(const char *row, struct bench_job job)
-{
-	char column[16];
-
-	for (unsigned int i = 0; i < BENCH_NR_ORDERS; i++) {
-		job.order = bench_orders[i];
-		job.n = WARM;
-		bench_run(&job);
-		job.n = ROUNDS;
-		snprintf(column, sizeof(column), "o%u", job.order);
-		bench_put(row, column, bench_each(&job));
-	}
-}
-
 static void make_nothing(void *obj)
 {
 	(void)obj;
 }
 
-static const struct {
-	const char *name;
-	enum context ctx;
-} contexts[] = { { "thread", CTX_THREAD },
-		 { "interrupt", CTX_IRQ },
-		 { "NMI", CTX_NMI },
-		 { "breakpoint", CTX_DEBUG } };
-
-static void all_contexts(const char *name, struct bench_job job,
-			 void (*fn)(const char *row, struct bench_job job))
-{
-	char row[BENCH_NAME];
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(contexts); i++) {
-		snprintf(row, sizeof(row), "%s, %s", name, contexts[i].name);
-		job.ctx = contexts[i].ctx;
-		fn(row, job);
-	}
-}
+#define IN_BREAKPOINT (1u << CTX_DEBUG)
 
 BENCH(pair, objects, "one object allocated and freed, instructions a pair")
 {
-	struct bench_job job = { .shape = SHAPE_PAIR };
+	struct bench_job job = { .call = CALL_NOLOCK, .shape = SHAPE_PAIR };
 
-	job.call = CALL_NOLOCK;
-	all_contexts("kmalloc_nolock + kfree_nolock", job, by_size);
+	vary_all("kmalloc_nolock + kfree_nolock", job, VARY_NOLOCK, by_size);
+	vary_context("kmalloc_nolock + kfree_nolock", job, IN_BREAKPOINT, by_size);
 	job.call = CALL_KMALLOC;
 	job.gfp = GFP_KERNEL;
-	by_size("kmalloc + kfree, thread", job);
-	job.gfp = GFP_KERNEL | __GFP_ZERO;
-	by_size("kmalloc + kfree, zeroed", job);
+	vary_all("kmalloc + kfree", job, VARY_PLAIN, by_size);
 	job.gfp = 0;
 	job.call = CALL_NODE;
 	by_size("kmalloc_nolock of a node + kfree_nolock", job);
@@ -94,10 +60,9 @@ BENCH(pair, pages, "one block of pages allocated and freed, instructions a pair,
 {
 	struct bench_job job = { .call = CALL_PAGES_NOLOCK, .shape = SHAPE_PAIR };
 
-	all_contexts("alloc_pages_nolock + free_pages_nolock", job, by_order);
+	vary_all("alloc_pages_nolock + free_pages_nolock", job, VARY_NOLOCK, by_size);
+	vary_context("alloc_pages_nolock + free_pages_nolock", job, IN_BREAKPOINT, by_size);
 	job.call = CALL_PAGES;
 	job.gfp = GFP_KERNEL;
-	by_order("alloc_pages + free_pages", job);
-	job.gfp = GFP_KERNEL | __GFP_ZERO;
-	by_order("alloc_pages + free_pages, zeroed", job);
+	vary_all("alloc_pages + free_pages", job, VARY_PLAIN, by_size);
 }

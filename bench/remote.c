@@ -1,12 +1,12 @@
 /*
  * remote.c - one CPU allocates, another frees: what it costs each, in the steady state.
  *
- * CPU 0 takes a batch, then CPU 1 gives it back, in its thread or in an NMI. The clock
+ * CPU 0 takes a batch, then CPU 1 gives it back, each in a thread, an interrupt or an NMI. The clock
  * counts the instructions of all CPUs, so the one whose turn it is not waits by `pause`,
  * at which the emulator turns to the other. SMP=2 and more.
  */
 #include "bench/bench.h"
-#include "bench/loop.h"
+#include "bench/vary.h"
 #include "kernel/printk.h"
 #include "mm/mm.h"
 #include <anyctx/smp.h>
@@ -14,55 +14,84 @@
 #define WARM 20
 #define ROUNDS 40
 
-static void one_batch(struct bench_job *get, struct bench_job *put, const char *column)
+static void names(const struct bench_job *job, const char **get, const char **put)
 {
-	u64 gets = 0, puts = 0;
-	char row[BENCH_NAME];
-
-	for (unsigned int i = 0; i < WARM + ROUNDS; i++) {
-		u64 g = bench_each(get), p = bench_each(put);
-
-		if (i >= WARM) {
-			gets += g;
-			puts += p;
-		}
-	}
-	snprintf(row, sizeof(row), "kmalloc_nolock on CPU 0, batch %lu", get->n);
-	bench_put(row, column, gets / ROUNDS);
-	snprintf(row, sizeof(row), "kfree_nolock on CPU 1, %s, batch %lu",
-		 put->ctx == CTX_NMI ? "NMI" : "thread", get->n);
-	bench_put(row, column, puts / ROUNDS);
+	*get = vary_is_pages(job) ? "alloc_pages_nolock" : "kmalloc_nolock";
+	*put = vary_is_pages(job) ? "free_pages_nolock" : "kfree_nolock";
 }
 
-static void by_size(u64 batch, enum context ctx)
+static void put_figures(const char *what, const struct bench_job *job, u64 gets, u64 puts)
 {
-	static const size_t sizes[] = { 8, 64, 256, 1024, 4096, 8192, 65536 };
+	const char *get, *put;
+	char row[BENCH_NAME];
 
-	order_straight(batch);
-	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct bench_job get = { CALL_NOLOCK, SHAPE_GET, .size = sizes[i], .n = batch };
-		struct bench_job put = get;
-		char column[16];
+	names(job, &get, &put);
+	snprintf(row, sizeof(row), "%s on CPU 0%s, batch %lu", get, what, job->n);
+	vary_put(row, job, gets);
+	if (job->gfp & __GFP_ZERO) /* a free is the same */
+		return;
+	snprintf(row, sizeof(row), "%s on CPU 1%s, batch %lu", put, what, job->n);
+	vary_put(row, job, puts);
+}
 
-		put.shape = SHAPE_PUT;
-		put.ctx = ctx;
-		put.cpu = 1;
-		snprintf(column, sizeof(column), "%zu", sizes[i]);
-		if (sizes[i] * batch < (nr_managed_pages() << PAGE_SHIFT) / 2)
-			one_batch(&get, &put, column);
-		mm_quiesce();
+/* what: the context, and whether it is zeroed; both CPUs are in it by turns. */
+static void one_batch(const char *what, struct bench_job get)
+{
+	struct bench_job put = get;
+	u64 gets = 0, puts = 0, rounds = vary_rounds(&get, ROUNDS, get.n);
+	gfp_t gfp = get.gfp;
+
+	if (vary_fit(&get, get.n, 2) < get.n)
+		return;
+	put.shape = SHAPE_PUT;
+	put.cpu = 1;
+	get.gfp = 0;
+	for (unsigned int i = 0; i < WARM; i++) {
+		bench_run(&get);
+		bench_run(&put);
 	}
+	get.gfp = gfp;
+	for (u64 i = 0; i < rounds; i++) {
+		gets += bench_each(&get);
+		puts += bench_each(&put);
+	}
+	put_figures(what, &get, gets / rounds, puts / rounds);
+	mm_quiesce();
+}
+
+static void by_size(const char *what, struct bench_job job)
+{
+	order_straight(job.n);
+	vary_size(what, job, one_batch);
+}
+
+/* Each size of batch in each context; zeroed only the least, as what it adds is the same. */
+static void batches(struct bench_job job)
+{
+	job.n = 32;
+	vary_all("", job, VARY_NOLOCK, by_size);
+	job.n = 256;
+	vary_context("", job, VARY_NOLOCK, by_size);
+	job.n = 2048;
+	vary_context("", job, VARY_NOLOCK, by_size);
+}
+
+static bool one_cpu(void)
+{
+	if (num_online_cpus() > 1)
+		return false;
+	bench_note("needs a second CPU");
+	return true;
 }
 
 BENCH(remote, batches, "allocated on one CPU, freed on another, instructions each")
 {
-	if (num_online_cpus() < 2) {
-		bench_note("needs a second CPU");
-		return;
-	}
-	by_size(32, CTX_THREAD);
-	by_size(256, CTX_THREAD);
-	by_size(2048, CTX_THREAD);
-	by_size(32, CTX_NMI);
-	by_size(256, CTX_NMI);
+	if (!one_cpu())
+		batches((struct bench_job){ .call = CALL_NOLOCK, .shape = SHAPE_GET });
+}
+
+BENCH(remote, pages, "the same with pages, by order")
+{
+	if (!one_cpu())
+		batches((struct bench_job){ .call = CALL_PAGES_NOLOCK, .shape = SHAPE_GET });
 }

@@ -1,38 +1,59 @@
 /*
  * replace.c - random replacement: 10,000 objects are held; again and again one of them,
- * chosen at random, is freed and another is allocated for it.
+ * chosen at random, is freed and another is allocated for it. Of those that half of memory
+ * has no room for so many of, 200.
  */
 #include "bench/bench.h"
-#include "bench/loop.h"
+#include "bench/vary.h"
 #include "lib/random.h"
 #include "mm/mm.h"
 #include <arch/cpu.h>
 
 #define ROUNDS 65536UL
+#define FEW 200UL
 
-static void one_size(const char *row, struct bench_job job)
+static void all_slots(struct bench_job job, enum bench_shape shape, u64 n)
 {
-	job.n = BENCH_SLOTS;
-	job.shape = SHAPE_GET;
+	job.n = n;
+	job.shape = shape;
+	job.gfp &= ~__GFP_ZERO; /* that is for those that are timed */
 	bench_run(&job);
-	order_random(BENCH_SLOTS);
-	job.n = ROUNDS;
+}
+
+static void one(const char *row, struct bench_job job, u64 slots)
+{
+	all_slots(job, SHAPE_GET, slots);
+	order_random(slots);
+	job.n = vary_rounds(&job, ROUNDS, 1);
 	job.shape = SHAPE_REPLACE;
-	bench_put_size(row, job.size, bench_each(&job));
-	order_straight(BENCH_SLOTS);
-	job.n = BENCH_SLOTS;
-	job.shape = SHAPE_PUT;
-	bench_run(&job);
+	vary_put(row, &job, bench_each(&job));
+	order_straight(slots);
+	all_slots(job, SHAPE_PUT, slots);
 	mm_quiesce();
 }
 
-static void by_size(const char *row, struct bench_job job)
+/* Where half of memory has room for all of them. */
+static void many(const char *row, struct bench_job job)
 {
-	for (unsigned int i = 0; bench_sizes[i]; i++) {
-		job.size = bench_sizes[i];
-		if (job.size * BENCH_SLOTS < (nr_managed_pages() << PAGE_SHIFT) / 2)
-			one_size(row, job);
-	}
+	if (vary_fit(&job, BENCH_SLOTS, 2) == BENCH_SLOTS)
+		one(row, job, BENCH_SLOTS);
+}
+
+/* Where it has not. */
+static void few(const char *row, struct bench_job job)
+{
+	if (vary_fit(&job, BENCH_SLOTS, 2) < BENCH_SLOTS && vary_fit(&job, FEW, 2) == FEW)
+		one(row, job, FEW);
+}
+
+static void sizes_many(const char *row, struct bench_job job)
+{
+	vary_size(row, job, many);
+}
+
+static void sizes_few(const char *row, struct bench_job job)
+{
+	vary_size(row, job, few);
 }
 
 /* ------------------------------------------------------- sizes of all sorts */
@@ -79,11 +100,28 @@ static void run_mixed(const char *row)
 		kfree(bench_slot[i]);
 }
 
+static const struct bench_job nolock = { .call = CALL_NOLOCK };
+static const struct bench_job plain = { .call = CALL_KMALLOC, .gfp = GFP_KERNEL };
+static const struct bench_job pages_nolock = { .call = CALL_PAGES_NOLOCK };
+static const struct bench_job pages = { .call = CALL_PAGES, .gfp = GFP_KERNEL };
+
 BENCH(replace, random, "10,000 held, one chosen at random is freed and replaced, instructions a replacement")
 {
-	by_size("kfree_nolock + kmalloc_nolock", (struct bench_job){ .call = CALL_NOLOCK });
-	by_size("kfree_nolock + kmalloc_nolock, NMI",
-		(struct bench_job){ .call = CALL_NOLOCK, .ctx = CTX_NMI });
-	by_size("kfree + kmalloc", (struct bench_job){ .call = CALL_KMALLOC, .gfp = GFP_KERNEL });
-	run_mixed("kfree + kmalloc");
+	vary_all("kfree_nolock + kmalloc_nolock", nolock, VARY_NOLOCK, sizes_many);
+	vary_all("kfree + kmalloc", plain, VARY_PLAIN, sizes_many);
+	run_mixed("kfree + kmalloc, thread");
+}
+
+BENCH(replace, pages, "the same with pages")
+{
+	vary_all("free_pages_nolock + alloc_pages_nolock", pages_nolock, VARY_NOLOCK, sizes_many);
+	vary_all("free_pages + alloc_pages", pages, VARY_PLAIN, sizes_many);
+}
+
+BENCH(replace, few, "the same with 200 held, of what memory has no room for 10,000 of")
+{
+	vary_all("200, kfree_nolock + kmalloc_nolock", nolock, VARY_NOLOCK, sizes_few);
+	vary_all("200, kfree + kmalloc", plain, VARY_PLAIN, sizes_few);
+	vary_all("200, free_pages_nolock + alloc_pages_nolock", pages_nolock, VARY_NOLOCK, sizes_few);
+	vary_all("200, free_pages + alloc_pages", pages, VARY_PLAIN, sizes_few);
 }

@@ -115,14 +115,26 @@ static void print_figure(u64 h)
 		printk(" %7lu", h / BENCH_ONE);
 }
 
+static int widest_row(void)
+{
+	size_t width = 0;
+
+	for (unsigned int i = 0; i < table.nr_rows; i++)
+		if (strlen(table.row[i]) > width)
+			width = strlen(table.row[i]);
+	return (int)width;
+}
+
 static void print_table(const struct bench_case *c)
 {
-	printk("  %-54s", "");
+	int width = widest_row();
+
+	printk("  %-*s", width, "");
 	for (unsigned int k = 0; k < table.nr_columns; k++)
 		printk(" %7s", table.column[k]);
 	printk("\n");
 	for (unsigned int i = 0; i < table.nr_rows; i++) {
-		printk("  %-54s", table.row[i]);
+		printk("  %-*s", width, table.row[i]);
 		for (unsigned int k = 0; k < table.nr_columns; k++)
 			print_figure(table.figure[i][k]);
 		printk("\n");

@@ -36,7 +36,7 @@ MOVED = 0.01
 def boots():
     """name, kernel arguments, machine"""
     todo = [("main", "bench=pair.*,bulk.*,row.*,single.*,replace.*,commit.*,memory.*,boot.*", {"SMP": "1", "MEM": "2G"}),
-            ("remote", "bench=remote.*", {"SMP": "2", "MEM": "1G"}),
+            ("remote", "bench=remote.*", {"SMP": "2", "MEM": "2G"}),
             ("trace", "bench=trace.*,profile.*", {"SMP": "2", "MEM": "1G"})]
     for smp in (1, 2, 4, 16, 64):
         todo.append((f"cpus-{smp}", "bench=growth.*,boot.*", {"SMP": str(smp), "MEM": "1G"}))
@@ -166,8 +166,13 @@ PLOTS = (("pair.objects", "One object allocated and freed", "instructions"),
          ("row.nolock_thread", "256 in a row, then freed, thread", "instructions each"),
          ("row.nolock_nmi", "256 in a row, then freed, NMI", "instructions each"),
          ("single.thread", "Single operations, 2,048 held, thread", "instructions"),
+         ("single.pages", "Single blocks of pages, 2,048 held", "instructions"),
+         ("row.pages_nolock", "256 blocks of pages in a row, then freed", "instructions each"),
          ("replace.random", "Random replacement over 10,000", "instructions"),
-         ("remote.batches", "Allocated on one CPU, freed on another", "instructions each"))
+         ("replace.pages", "Random replacement of pages over 10,000", "instructions"),
+         ("replace.few", "Random replacement of large blocks over 200", "instructions"),
+         ("remote.batches", "Allocated on one CPU, freed on another", "instructions each"),
+         ("remote.pages", "Pages allocated on one CPU, freed on another", "instructions each"))
 
 
 def plots(result, stem):
@@ -176,7 +181,7 @@ def plots(result, stem):
         for b in result["boots"].values():
             rows = b["figures"].get(case)
             if rows:
-                lines = {row: list(columns.items()) for row, columns in rows.items() if "%" not in row}
+                lines = {row: list(columns.items()) for row, columns in rows.items() if "%" not in row and row != "held"}
                 made.append((case, svg(title, unit, lines)))
     for prefix, what in (("cpus", "CPUs"), ("mem", "memory")):
         lines = {}

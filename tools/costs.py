@@ -36,9 +36,9 @@ INSTRUCTIONS = (
     ("in an NMI", "pair.objects", "kmalloc_nolock + kfree_nolock, NMI", "64"),
     ("nolock 1024", "pair.objects", "kmalloc_nolock + kfree_nolock, thread", "1024"),
     ("cache 64", "pair.objects", "kmem_cache_alloc + _free", "64"),
-    ("page", "pair.pages", "alloc_pages + free_pages", "o0"),
-    ("8 pages", "pair.pages", "alloc_pages + free_pages", "o3"),
-    ("2 MiB", "pair.pages", "alloc_pages + free_pages", "o9"),
+    ("page", "pair.pages", "alloc_pages + free_pages, thread", "o0"),
+    ("8 pages", "pair.pages", "alloc_pages + free_pages, thread", "o3"),
+    ("2 MiB", "pair.pages", "alloc_pages + free_pages, thread", "o9"),
 )
 TAKEN = (("8", "memory.overhead"), ("64", "memory.overhead"), ("192", "memory.overhead"), ("1024", "memory.overhead"))
 

@@ -589,15 +589,15 @@ static void objects(void)
 	pairs("kmalloc + kfree, thread", locking);
 	pairs("kmem_cache_alloc + _free", (struct job){ .call = CACHE, .gfp = GFP_KERNEL });
 	pairs("kmalloc + kfree, constant size", (struct job){ .call = CONSTANT, .gfp = GFP_KERNEL });
-	pairs("kmalloc + kfree, zeroed", (struct job){ .call = KMALLOC, .gfp = GFP_KERNEL | GFP_ZERO });
+	pairs("kmalloc + kfree, thread, zeroed", (struct job){ .call = KMALLOC, .gfp = GFP_KERNEL | GFP_ZERO });
 	rows("row.kmalloc", plain, locking);
-	replacements("kfree + kmalloc", locking);
+	replacements("kfree + kmalloc, thread", locking);
 	if (!s_kmalloc_nolock.address)
 		return;
 	pairs("kmalloc_nolock + kfree_nolock, thread", lockless);
 	rows("row.nolock_thread", nolock, lockless);
 	singles("single.thread", lockless);
-	replacements("kfree_nolock + kmalloc_nolock", lockless);
+	replacements("kfree_nolock + kmalloc_nolock, thread", lockless);
 	if (register_nmi(&nmi_action)) {
 		say("bench: no NMI handler\n");
 		return;
@@ -609,8 +609,8 @@ static void objects(void)
 
 static void pages(void)
 {
-	page_pairs("alloc_pages + free_pages", (struct job){ .call = PAGES, .gfp = GFP_KERNEL }, 11);
-	page_pairs("alloc_pages + free_pages, zeroed", (struct job){ .call = PAGES, .gfp = GFP_KERNEL | GFP_ZERO }, 4);
+	page_pairs("alloc_pages + free_pages, thread", (struct job){ .call = PAGES, .gfp = GFP_KERNEL }, 11);
+	page_pairs("alloc_pages + free_pages, thread, zeroed", (struct job){ .call = PAGES, .gfp = GFP_KERNEL | GFP_ZERO }, 4);
 	if (s_alloc_pages_nolock.address && s_free_pages_nolock.address)
 		page_pairs("alloc_pages_nolock + free_pages_nolock, thread", (struct job){ .call = PAGES_NOLOCK }, 4);
 }
