@@ -107,6 +107,11 @@ static bool set_number(const struct parser *p, const struct kparam *k, const cha
 			 value);
 		return false;
 	}
+	if (v != k->min && k->min == k->max) { /* its help says which build has more */
+		snprintf(p->error, p->error_size, "kernel argument '%s': %ld alone in this build, not %ld; %s",
+			 k->name, k->min, v, k->help);
+		return false;
+	}
 	if (v < k->min || v > k->max) {
 		snprintf(p->error, p->error_size, "kernel argument '%s': %ld is not within %ld to %ld",
 			 k->name, v, k->min, k->max);

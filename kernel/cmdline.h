@@ -15,7 +15,8 @@ struct kparam {
 	s64 min, max;
 };
 
-/* var: a static s64 with its default; min and max are checked. */
+/* var: a static s64 with its default; min and max are checked. Where both are the same, as
+ * this build has nothing to choose, the help says which one has: it is in the error. */
 #define KPARAM_INT(var, pname, lo, hi, phelp) \
 	static const struct kparam kparam_##var __section("kparams") __used __aligned(8) = { \
 		.name = pname, .help = phelp, .num = &var, .min = lo, .max = hi }

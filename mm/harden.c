@@ -8,8 +8,8 @@
 #include <arch/cpu.h>
 
 s64 init_on_alloc = CONFIG_HARDENED, init_on_free = CONFIG_HARDENED;
-KPARAM_INT(init_on_alloc, "init_on_alloc", 0, CONFIG_HARDENED, "1: memory is zeroed as it is handed out (CONFIG=hardened)");
-KPARAM_INT(init_on_free, "init_on_free", 0, CONFIG_HARDENED, "1: memory is zeroed as it comes back (CONFIG=hardened)");
+KPARAM_INT(init_on_alloc, "init_on_alloc", 0, CONFIG_HARDENED, "1: memory is zeroed as it is handed out; only CONFIG=hardened has it");
+KPARAM_INT(init_on_free, "init_on_free", 0, CONFIG_HARDENED, "1: memory is zeroed as it comes back; only CONFIG=hardened has it");
 
 void harden_rng(struct rng *r, u32 secret)
 {

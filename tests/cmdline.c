@@ -6,12 +6,13 @@
 #include "lib/string.h"
 #include "tests/test.h"
 
-static s64 num, flag;
+static s64 num, flag, fixed;
 static const char *text;
 static const struct kparam table[] = {
 	{ .name = "num", .help = "a number", .num = &num, .min = -10, .max = 5L << 30 },
 	{ .name = "number", .help = "a longer name", .num = &flag, .min = 0, .max = 1 },
 	{ .name = "text", .help = "a string", .str = &text },
+	{ .name = "fixed", .help = "only CONFIG=other has it", .num = &fixed, .min = 0, .max = 0 },
 };
 static char copy[CMDLINE_MAX], error[256];
 
@@ -76,6 +77,13 @@ TEST(cmdline, bad_values, "a value out of range or malformed is told with its ar
 		     "kernel argument 'num': '9223372036854775808' is not a number");
 	expect_error("num=9999999999G", "kernel argument 'num': '9999999999G' is not a number");
 	expect_error("text", "kernel argument 'text' needs a value: text=...");
+}
+
+TEST(cmdline, other_build, "a value that only another build has is told with that build's name")
+{
+	expect_error("fixed=1", "kernel argument 'fixed': 0 alone in this build, not 1; only CONFIG=other has it");
+	expect_error("fixed", "kernel argument 'fixed': 0 alone in this build, not 1; only CONFIG=other has it");
+	EXPECT(parse("fixed=0") && fixed == 0);
 }
 
 TEST(cmdline, too_long, "a line longer than the buffer is refused, not cut")

@@ -372,6 +372,7 @@ def boots(long):
         suite("hosted-inject-full", 600, FULL, SMP=1, HOSTED=HOSTED["plain"]),
         hosted(job, "plain", 4), hosted(job, "asan", 2), hosted(job, "tsan", 2),
         outcome("unknown-argument", "no_such_word=1", [FAIL], [r"no_such_word", r"\bseconds\b", r"\btest\b"]),
+        outcome("argument-of-hardened", "init_on_free=1", [FAIL], [r"^error: kernel argument 'init_on_free': 0 alone .*CONFIG=hardened"]),
         outcome("no-such-test", "test=no.such", [FAIL], [r"no\.such"]),
         outcome("watchdog-too-short", "watchdog=99 test=lib.*", [FAIL], [r"^error: .*watchdog.*100 to 60000"]),
         outcome("panic-everywhere", "crash=everywhere", [PANIC], [r"^PANIC on CPU [0-3] ", r"^end of panic$"], SMP=4),
