@@ -61,6 +61,9 @@ done
 # ---- what differs from Linux is told of every public call
 python3 tools/check-differences.py || complain "docs/differences.md"
 
+# ---- and each kernel argument has its row
+python3 tools/check-arguments.py || complain "the kernel arguments in docs/building.md"
+
 # ---- scripts
 if have shellcheck; then
 	shellcheck -x "${shell_files[@]}" || complain "shellcheck"

@@ -250,6 +250,26 @@ def check_given():
     return not wrong and len(asked({})) > 1
 
 
+def load(name):
+    spec = importlib.util.spec_from_file_location(name.replace("-", "_"), Path(__file__).with_name(name + ".py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def check_arguments():
+    """A kernel argument without a row, a row without one, two rows, the other's table, an empty cell."""
+    tool = load("check-arguments")
+    text = "## Kernel arguments\n| `a`, `b` | 0 | 0 | x |\n### The process\n| `cpus` | 1 | 4 | CPUs |\n## End\n| `c` | | |\n"
+    known = {"a": False, "b": False, "cpus": True}
+    wrongs = [tool.check(known, text), tool.check(known | {"c": False}, text), tool.check({"a": False, "cpus": True}, text),
+              tool.check(known, text.replace("`b`", "`a`")), tool.check(known | {"cpus": False}, text), tool.check(known, text.replace("4", ""))]
+    good = [len(w) for w in wrongs] == [0, 1, 1, 2, 1, 1] and len(tool.arguments(tool.sources())) > 50
+    if not good:
+        print(f"kernel arguments: {wrongs}")
+    return good
+
+
 def recipe(*words):
     """What make would do."""
     env = {k: v for k, v in os.environ.items() if k not in (*SETTINGS, "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CONFIG")}
@@ -290,7 +310,7 @@ def main():
     results += [check(name, JOB, log, status, reason) for name, log, status, reason in job_cases()]
     results += [check(name, REPLAY, log, status, reason) for name, log, status, reason in replay_cases()]
     results += [check(name, boot, log, status, reason) for name, boot, log, status, reason in outcome_cases()]
-    results += [check_table(), check_tiny_job(), check_limits(), check_given(), check_make(), check_elf()]
+    results += [check_table(), check_tiny_job(), check_limits(), check_given(), check_make(), check_elf(), check_arguments()]
     print(f"judges: {len(results)} logs, {results.count(False)} judged wrongly")
     return 0 if all(results) else 1
 
