@@ -194,10 +194,14 @@ static void spare_slot(struct mempool *pool, u32 i)
 	pool->spare = i + 1;
 }
 
+/* In this order: once it is given away anybody may have it and free it, and must not find
+ * it in a slot. */
 static void drop(struct mempool *pool, u32 i)
 {
-	pool->free(slot_at(pool, i)->element, pool->data);
+	void *element = slot_at(pool, i)->element;
+
 	spare_slot(pool, i);
+	pool->free(element, pool->data);
 }
 
 /* All n elements first: then the reserve is that much larger, or as it was. */
