@@ -2,6 +2,7 @@
  * memory.c - what memory itself costs: bytes taken for bytes asked, what describes a
  * page, huge blocks left after a random load, what frees that are put off hold.
  */
+#include "bench/memory.h"
 #include "bench/bench.h"
 #include "bench/fill.h"
 #include "bench/loop.h"
@@ -19,14 +20,15 @@ static u64 slab_bytes(void)
 	return (st.slab_pages + st.large_pages) << PAGE_SHIFT;
 }
 
-/* n objects, chained through their first words; bytes taken over bytes asked, in %. */
-static u64 overhead(size_t size, u64 n)
+/* The objects are chained through their first words. */
+u64 memory_overhead(size_t size, gfp_t gfp)
 {
+	u64 most = (nr_managed_pages() << PAGE_SHIFT) / 4 / size, n = most < MANY ? most : MANY;
 	u64 before = slab_bytes(), taken;
 	void **first = NULL;
 
 	for (u64 i = 0; i < n; i++) {
-		void **p = kmalloc(size, GFP_KERNEL);
+		void **p = kmalloc(size, gfp);
 
 		if (!p) {
 			bench_fail("an allocation failed");
@@ -51,12 +53,8 @@ BENCH(memory, overhead, "pages taken over bytes asked, % more, for up to 100,000
 	static const size_t sizes[] = { 8,   16,  24,  32,  40,  64,  72,   96,   128,
 					136, 192, 256, 264, 512, 520, 1024, 2048, 8192 };
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
-		u64 most = (nr_managed_pages() << PAGE_SHIFT) / 4 / sizes[i];
-		u64 n = most < MANY ? most : MANY;
-
-		bench_put_size("taken over asked, %", sizes[i], overhead(sizes[i], n));
-	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++)
+		bench_put_size("taken over asked, %", sizes[i], memory_overhead(sizes[i], GFP_KERNEL));
 }
 
 /* What mm keeps for each page of 4 KiB, in hundredths of a byte. */

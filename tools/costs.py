@@ -3,11 +3,14 @@
 
 Boots the replay image of every preset of tools/presets.py that is a build or has arguments,
 under a clock that counts instructions, so one run is enough and the same image gives the same
-figures again. Bytes are the image's own. Of a build that is too large for the replay image the
-instructions are those of one without its tests.
+figures again. The sizes of code and data are those of the image with its tests. Of a build that is
+too large for the replay image all that is counted in a boot (instructions, memory for an object,
+memory that is left) is that of an image without them. Accounting is no build: of its preset the
+same operations are measured paid for by a group, in its rows of PAID.
 
   costs.py            boots them all; figures to build/bench/costs.json
-  costs.py --doc      writes the tables of docs/costs.md, by the last results
+  costs.py --doc      writes the tables of docs/costs.md, by the last results; the row of a
+                      preset without one stays
   costs.py --only P   the presets whose name matches; the others' last results stay
 """
 import argparse
@@ -27,6 +30,8 @@ DOC = ROOT / "docs" / "costs.md"
 BEGIN, END = "<!-- by tools/costs.py --doc -->", "<!-- end -->"
 CASES = "bench=pair.objects,pair.pages,pair.constant,row.nolock_thread,memory.overhead,memory.metadata"
 MACHINE = {"SMP": "1", "MEM": "512M"}
+# Preset: the rows that it has in place of one, and the case that measures each (bench/paid.c).
+PAID = {"memcg": {"memcg": "paid.below", "memcg, at its limit": "paid.limit"}}
 
 # What stands in the tables: heading, case, row, column.
 INSTRUCTIONS = (
@@ -58,19 +63,35 @@ def sizes(build):
             "a CPU": symbols["__stop_percpu"] - symbols["__start_percpu"]}
 
 
+def measured(preset):
+    """Is it one that costs something? The default is what the others are compared with."""
+    return preset.name == "default" or preset.name in PAID or bool(preset.config or preset.args)
+
+
+def names(preset):
+    """Its rows."""
+    return list(PAID.get(preset.name, [preset.name]))
+
+
 def measure(preset):
-    """Its figures, or None."""
+    """{row: its figures}, or None."""
+    cases = PAID.get(preset.name, {preset.name: ""})
     tests = presets.has_replay(preset.config)
     replay = f"{presets.directory(preset.config, tests)}/replay.img"
     make = ["make", "--no-print-directory", f"CONFIG={preset.config}"]
     subprocess.run([*make, "iso"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     subprocess.run([*make, f"TESTS={'yes' if tests else 'no'}", replay], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    args = f"{CASES} {preset.args}".strip()
-    figures, text = bench.boot(f"costs-{preset.name}", args, MACHINE | presets.images(preset.config, tests))
+    args = f"bench={','.join(c for c in cases.values() if c)} {preset.args}" if preset.name in PAID else f"{CASES} {preset.args}"
+    figures, text = bench.boot(f"costs-{preset.name}", args.strip(), MACHINE | presets.images(preset.config, tests))
     if figures is None:
         return None
     free = re.search(r"^anyctx: boot, \d+ CPUs, (\d+) MiB$", text, re.M)
-    return {"figures": figures, "bytes": sizes(presets.directory(preset.config)), "MiB": int(free[1]) if free else 0}
+    results = {row: {"figures": figures, "case": case} for row, case in cases.items()}
+    if lost := [where for r in results.values() for where in INSTRUCTIONS if figure(r, *where[1:]) is None]:
+        print(f"costs.py: {preset.name}: the benchmarks have no such figure: {lost}", file=sys.stderr)
+        return None
+    common = {"bytes": sizes(presets.directory(preset.config)), "MiB": int(free[1]) if free else 0}
+    return {row: common | result for row, result in results.items()}
 
 
 def known():
@@ -82,7 +103,7 @@ def shown(value):
 
 
 def figure(result, case, row, column):
-    return result["figures"].get(case, {}).get(row, {}).get(column)
+    return result["figures"].get(result.get("case") or case, {}).get(row, {}).get(column)
 
 
 def taken(result, column, case):
@@ -91,30 +112,35 @@ def taken(result, column, case):
     return "-" if percent is None else f"{int(column) * (1 + percent / 100):.1f}"
 
 
-def rows(results, heads, values):
-    lines = ["| preset | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    lines += [f"| {name} | " + " | ".join(values(result)) + " |" for name, result in results.items()]
-    return lines
+def table(order, results, heads, values, old):
+    """A row by its result, or else as it was in the old table with the same headings."""
+    head = "| preset | " + " | ".join(heads) + " |"
+    section = old.partition(head + "\n")[2].partition("\n\n")[0]
+    kept = {line.split(" | ")[0].removeprefix("| "): line for line in section.splitlines()}
+    lines = [f"| {name} | " + " | ".join(values(results[name])) + " |" if name in results else kept[name]
+             for name in order if name in results or name in kept]
+    return [head, "|---" * (len(heads) + 1) + "|"] + lines
 
 
-def document(results):
+def document(results, old):
     """The two tables, in the order of the presets."""
-    results = {p.name: results[p.name] for p in presets.present() if p.name in results}
+    order = [row for p in presets.present() if measured(p) for row in names(p)]
     lines = ["", "Instructions of an allocation and its free at once:", ""]
-    lines += rows(results, [heading for heading, *_ in INSTRUCTIONS],
-                  lambda r: [shown(figure(r, *where)) for _, *where in INSTRUCTIONS])
+    lines += table(order, results, [heading for heading, *_ in INSTRUCTIONS],
+                   lambda r: [shown(figure(r, *where)) for _, *where in INSTRUCTIONS], old)
     lines += ["", "Bytes. Of the image: the whole kernel with its tests, of that the allocator's code; of each CPU's "
               "variables; of memory for an object of each", "size, all in all. MiB: what is left of 512 MiB when the kernel is up.", ""]
     heads = ["code", "data", "allocator", "a CPU"] + [f"object of {column}" for column, _ in TAKEN] + ["MiB left"]
-    lines += rows(results, heads, lambda r: [str(r["bytes"][h]) for h in heads[:4]] + [taken(r, *t) for t in TAKEN]
-                  + [str(r["MiB"])])
+    lines += table(order, results, heads, lambda r: [str(r["bytes"][h]) for h in heads[:4]] + [taken(r, *t) for t in TAKEN]
+                   + [str(r["MiB"])], old)
     return "\n".join(lines + [""])
 
 
-def write_doc(results):
-    text = DOC.read_text()
+def rewritten(text, results):
+    """The document with its tables by these results."""
     before, _, rest = text.partition(BEGIN)
-    DOC.write_text(before + BEGIN + "\n" + document(results) + "\n" + END + rest.partition(END)[2])
+    old, _, after = rest.partition(END)
+    return before + BEGIN + "\n" + document(results, old) + "\n" + END + after
 
 
 def main():
@@ -124,20 +150,20 @@ def main():
     options = parser.parse_args()
     results = known()
     if options.doc:
-        write_doc(results)
+        DOC.write_text(rewritten(DOC.read_text(), results))
         return 0
     failed = 0
     OUT.parent.mkdir(parents=True, exist_ok=True)
     for preset in presets.present():
-        if not fnmatch.fnmatch(preset.name, options.only) or (preset.name != "default" and not preset.config and not preset.args):
+        if not fnmatch.fnmatch(preset.name, options.only) or not measured(preset):
             continue
         print(f"---- {preset.name}", flush=True)
-        measured = measure(preset)
-        failed += measured is None
-        if measured:
-            results[preset.name] = measured
+        figures = measure(preset)
+        failed += figures is None
+        if figures:
+            results |= figures
             OUT.write_text(json.dumps(results, indent=1) + "\n")
-    print(document(results))
+    print(document(results, ""))
     return 1 if failed else 0
 
 

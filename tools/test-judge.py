@@ -270,6 +270,21 @@ def check_arguments():
     return good
 
 
+def check_costs():
+    """A row that was measured replaces the one that was there; the others, in both tables, stay as they were."""
+    costs = load("costs")
+    size = {"code": 1, "data": 2, "allocator": 3, "a CPU": 4}
+    one = {"figures": {}, "bytes": size, "MiB": 5}
+    everything = costs.rewritten(f"a\n{costs.BEGIN}\n{costs.END}\nz\n", {"default": one, "tiny": one, "memcg": one, "gone": one})
+    again = costs.rewritten(everything, {"tiny": one | {"MiB": 77}})
+    changed = [(a, b) for a, b in zip(everything.splitlines(), again.splitlines()) if a != b]
+    good = costs.rewritten(everything, {}) == everything and everything.count("\n| default |") == 2 and "gone" not in everything \
+        and len(changed) == 1 and changed[0][0].endswith("| 5 |") and changed[0][1].endswith("| 77 |")
+    if not good:
+        print(f"costs: {changed}\n{again}")
+    return good
+
+
 def recipe(*words):
     """What make would do."""
     env = {k: v for k, v in os.environ.items() if k not in (*SETTINGS, "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CONFIG")}
@@ -310,7 +325,7 @@ def main():
     results += [check(name, JOB, log, status, reason) for name, log, status, reason in job_cases()]
     results += [check(name, REPLAY, log, status, reason) for name, log, status, reason in replay_cases()]
     results += [check(name, boot, log, status, reason) for name, boot, log, status, reason in outcome_cases()]
-    results += [check_table(), check_tiny_job(), check_limits(), check_given(), check_make(), check_elf(), check_arguments()]
+    results += [check_table(), check_tiny_job(), check_limits(), check_given(), check_make(), check_elf(), check_arguments(), check_costs()]
     print(f"judges: {len(results)} logs, {results.count(False)} judged wrongly")
     return 0 if all(results) else 1
 
