@@ -39,18 +39,27 @@ static void put(struct irq_work *w, unsigned int cpu)
 }
 
 /* All that is on the list of a CPU that is offline, which may be this one (it goes just
- * now). This one goes in its thread only, so not while we are here. */
-static void take_over(unsigned int cpu)
+ * now). This one goes in its thread only, so not while we are here. True: the other was back
+ * when its list had been taken, and has what was there again. */
+static bool take_list(unsigned int cpu)
 {
 	unsigned int to = cpu_online(smp_processor_id()) ? smp_processor_id() : 0;
 	struct llist_node *n = llist_reverse_order(llist_del_all(per_cpu_ptr(work_list, cpu)));
+	bool back = cpu_online(cpu);
 
 	while (n) {
 		struct llist_node *next = n->next;
 
-		put(container_of(n, struct irq_work, node), to);
+		put(container_of(n, struct irq_work, node), back ? cpu : to);
 		n = next;
 	}
+	return back;
+}
+
+static void take_over(unsigned int cpu)
+{
+	while (take_list(cpu) && !cpu_online(cpu))
+		;
 }
 
 static bool queue(struct irq_work *w, unsigned int cpu)

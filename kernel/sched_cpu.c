@@ -10,7 +10,9 @@
  *
  * A sender puts the node on the list and then looks at the bit, the CPU clears the bit and
  * then takes the list (full barriers both): one of the two sees the other, and no wake-up
- * stays behind. Per-CPU threads do stay, in the queue, among the sleepers, or on the list.
+ * stays behind. The CPU may be back before the sender takes the list, and what is there may
+ * be on its other lists: so the sender looks again when it has it in hands, and puts it back.
+ * Per-CPU threads do stay, in the queue, among the sleepers, or on the list.
  *
  * least_busy_cpu and sched_take_over: any context. The others: sched.h.
  */
@@ -41,18 +43,30 @@ unsigned int least_busy_cpu(void)
 	return best;
 }
 
-/* CPU 0 never goes, so each node is put on a list once more and not again. */
-void sched_take_over(unsigned int cpu)
+/* True: it was back by then, so they are its own, and are there again. */
+static bool take_messages_of(unsigned int cpu)
 {
 	struct llist_node *n = llist_reverse_order(llist_del_all(per_cpu_ptr(wakes, cpu)));
+	bool back = cpu_online(cpu); /* after they were taken: else none is on another list of its */
 
 	while (n) {
 		struct task *t = container_of(n, struct task, node);
-		bool stays = READ_ONCE(t->per_cpu);
+		bool stays = back || READ_ONCE(t->per_cpu);
 
 		n = n->next; /* it runs as soon as it is put */
 		sched_put(t, stays ? cpu : 0);
 	}
+	return back;
+}
+
+/* CPU 0 never goes. With interrupts off, as who has them in hands is to pass them on. */
+void sched_take_over(unsigned int cpu)
+{
+	u64 flags = arch_irq_save();
+
+	while (take_messages_of(cpu) && !cpu_online(cpu))
+		;
+	arch_irq_restore(flags);
 }
 
 /* ---- who keeps it ---- */

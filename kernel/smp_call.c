@@ -12,7 +12,8 @@
  *
  * A target that goes offline takes its list after it has said so (cpu.c). Who has put a
  * node there and then finds it offline takes the list as well: its nodes were too late,
- * and their calls are not made.
+ * and their calls are not made. If it is back when the list has been taken, they are in time
+ * for that, and are put there again; others' calls may be among them.
  */
 #include <anyctx/llist.h>
 #include <anyctx/lockdep.h>
@@ -51,24 +52,42 @@ unsigned int num_nodes(void)
 	return arch_nr_nodes();
 }
 
-/* All that is on the list of a CPU that is offline. */
-static void refuse(unsigned int cpu)
+static void put(struct call *c, unsigned int cpu)
 {
-	struct llist_node *n = llist_del_all(per_cpu_ptr(call_list, cpu));
+	if (llist_add(&c->node, per_cpu_ptr(call_list, cpu)))
+		arch_send_ipi(cpu, IPI_CALL);
+}
+
+/* All that is on the list of a CPU that is offline. True: it was back when the list had been
+ * taken, and has what was there again. */
+static bool refuse_list(unsigned int cpu)
+{
+	struct llist_node *n = llist_reverse_order(llist_del_all(per_cpu_ptr(call_list, cpu)));
+	bool back = cpu_online(cpu);
 
 	while (n) {
 		struct call *c = container_of(n, struct call, node);
 
 		n = n->next;
+		if (back) {
+			put(c, cpu);
+			continue;
+		}
 		WRITE_ONCE(c->refused, true);
 		__atomic_fetch_sub(c->done, 1, __ATOMIC_RELEASE);
 	}
+	return back;
+}
+
+static void refuse(unsigned int cpu)
+{
+	while (refuse_list(cpu) && !cpu_online(cpu))
+		;
 }
 
 static void send(struct call *c, unsigned int cpu)
 {
-	if (llist_add(&c->node, per_cpu_ptr(call_list, cpu)))
-		arch_send_ipi(cpu, IPI_CALL);
+	put(c, cpu);
 	if (unlikely(!cpu_online(cpu)))
 		refuse(cpu);
 }
