@@ -99,6 +99,9 @@ static bool arguments_right(void)
 {
 	if (!place_of_name(crash_in, &place))
 		printk("error: crash_in=%s is none of those that the list of arguments names\n", crash_in);
+	else if (crash_offline && crash_offline == crash_cpu)
+		printk("error: crash_offline=%ld and crash_cpu=%ld: nothing can be made to crash on a CPU that is offline\n",
+		       crash_offline, crash_cpu);
 	else if (!cpu_online((unsigned int)crash_cpu))
 		printk("error: crash_cpu=%ld, but there are CPUs 0 to %u only\n", crash_cpu, num_possible_cpus() - 1);
 	else

@@ -62,16 +62,21 @@ static void take_over(unsigned int cpu)
 		;
 }
 
+/* A thread keeps its CPU: who found PENDING set may wait for the function and never let it
+ * go on; and the CPU that takes over is this one. */
 static bool queue(struct irq_work *w, unsigned int cpu)
 {
-	if (__atomic_fetch_or(&w->state, PENDING, __ATOMIC_SEQ_CST) & PENDING)
-		return false;
-	preempt_disable(); /* the CPU that takes over is this one */
-	put(w, cpu);
-	if (unlikely(!cpu_online(cpu)))
-		take_over(cpu);
+	bool mine;
+
+	preempt_disable();
+	mine = !(__atomic_fetch_or(&w->state, PENDING, __ATOMIC_SEQ_CST) & PENDING);
+	if (mine) {
+		put(w, cpu);
+		if (unlikely(!cpu_online(cpu)))
+			take_over(cpu);
+	}
 	preempt_enable();
-	return true;
+	return mine;
 }
 
 bool irq_work_queue_on(struct irq_work *w, unsigned int cpu)

@@ -9,7 +9,9 @@
  * begins by one compare-and-swap, and ends by one, of whoever finds that every CPU's
  * `seen` is its number; a CPU's seen is raised by itself alone, at an instruction where
  * its nesting is 0. Each of these may be done by any context, again and again: nobody
- * needs to come back to it who was interrupted.
+ * needs to come back to it who was interrupted. A thread keeps its CPU from the first of
+ * these to the last (asking the CPUs, the look whether all were seen): one of a higher
+ * priority may wait for the grace period and never let it go on.
  *
  * A CPU that is offline has no readers and is not waited for. Both ways it looks at the
  * grace period after its bit in the mask has changed, so it ends one that waited for it
@@ -53,7 +55,8 @@ void rcu_kick(unsigned int cpu)
 }
 
 /* The next one, if it is wanted and none is under way. Who ends one looks here as well,
- * after he has ended it; who wants one, after he has said so: one of the two sees it. */
+ * after he has ended it; who wants one, after he has said so: one of the two sees it. A
+ * thread has the CPU to itself. */
 static void begin_next(void)
 {
 	u64 g = load(&gp);
@@ -73,7 +76,9 @@ void rcu_want(u64 number)
 
 	while (was < number && !cas(&wanted_number, was, number))
 		was = load(&wanted_number);
+	preempt_disable();
 	begin_next();
+	preempt_enable();
 }
 
 /* g as it was read: if every CPU has been seen outside in it, it is over. */
@@ -90,7 +95,7 @@ static void end_if_all_seen(u64 g)
 	begin_next();
 }
 
-bool rcu_note_quiet(void)
+static bool note_quiet(void)
 {
 	u64 g = load(&gp), seen = this_cpu_read64(rcu_cpu.seen), before = seen;
 
@@ -107,6 +112,16 @@ bool rcu_note_quiet(void)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* and whoever reads from now on sees all that is new */
 	end_if_all_seen(g);
 	return before < NUMBER(g);
+}
+
+bool rcu_note_quiet(void)
+{
+	bool was_new;
+
+	preempt_disable();
+	was_new = note_quiet();
+	preempt_enable();
+	return was_new;
 }
 
 /* Readers of what this one has interrupted go on: they will tell. */

@@ -225,7 +225,8 @@ static void barrier_begin(void *arg)
 }
 
 /* What was there has gone when the lists have changed places twice: each time the waiting
- * one was empty. */
+ * one was empty. We may have begun in the middle of one, before it was counted: so it is
+ * three. */
 static void barrier_look(void *arg)
 {
 	struct barrier *b = arg;
@@ -234,7 +235,7 @@ static void barrier_look(void *arg)
 	rcu_note_quiet();
 	for (enum kind k = 0; k < NR_KINDS; k++) {
 		run_some(k, ~0UL);
-		if (waits(me, k) && this_cpu_read64(queues[k].changes) - b->changes[me][k] < 2)
+		if (waits(me, k) && this_cpu_read64(queues[k].changes) - b->changes[me][k] < 3)
 			__atomic_store_n(&b->unfinished, 1, __ATOMIC_RELAXED);
 	}
 }

@@ -153,8 +153,11 @@ static bool begin_wait(struct rt_mutex *m, struct rt_waiter *w)
 		check_no_circle(m, me);
 		if (!m->waiters)
 			held_add(owner_of(m), m);
+		/* Then the priority is read. Who sets it looks after that whether we wait, and
+		 * comes for pi_lock: one of us sees the other. */
+		WRITE_ONCE(me->blocked_on, w);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		waiter_add(w);
-		me->blocked_on = w;
 		adjust_chain(owner_of(m));
 	}
 	pi_lock_give(flags);

@@ -5,8 +5,11 @@
 #include <anyctx/rtmutex.h>
 #include <anyctx/wait.h>
 #include <arch/cpu.h>
+#include <arch/debug.h>
+#include "kernel/hooks.h"
 #include "kernel/task.h"
 #include "kernel/tick.h"
+#include "tests/step.h"
 #include "tests/test.h"
 
 static struct rt_mutex mutex;
@@ -220,4 +223,102 @@ TEST(rtmutex, chain, "priority goes down a chain of eight locks and threads, fol
 	for (unsigned int i = 0; i <= CHAIN; i++)
 		kthread_join(t[i]);
 	EXPECT_EQ(own_at_end, CHAIN + 1);
+}
+
+/* ---- a change while it begins to wait ---- */
+#define RAISE_POLLS 20000 /* the setter may have to wait for what is interrupted */
+
+static struct task *beginner;
+static u64 begin_steps, raise_at;
+static u32 raise_now, raised, begin_go;
+
+static bool on_begin_step(struct regs *r, u64 dr6)
+{
+	if (!(dr6 & DR6_SINGLE_STEP))
+		return false;
+	arch_debug_undisturbed();
+	if (current_task() != beginner)
+		return true; /* in the middle of a switch */
+	if (++begin_steps == raise_at) {
+		__atomic_store_n(&raise_now, 1, __ATOMIC_RELEASE);
+		for (unsigned int i = 0; i < RAISE_POLLS && !__atomic_load_n(&raised, __ATOMIC_ACQUIRE); i++)
+			cpu_relax();
+	}
+	if (begin_steps >= raise_at)
+		r->rflags &= ~RFLAGS_TF;
+	return true;
+}
+
+static void lock_unlock(void *arg)
+{
+	(void)arg;
+	rt_mutex_lock(&mutex);
+	rt_mutex_unlock(&mutex);
+}
+
+static int begin_to_wait(void *arg)
+{
+	(void)arg;
+	while (!kthread_should_stop()) {
+		if (__atomic_load_n(&begin_go, __ATOMIC_ACQUIRE)) {
+			call_stepping(lock_unlock, NULL);
+			__atomic_store_n(&begin_go, 0, __ATOMIC_RELEASE);
+		}
+		yield();
+	}
+	return 0;
+}
+
+/* False: it slept before it came to that instruction. *missed: its owner has not got the
+ * priority that it has been given. */
+static bool raised_behind(u64 n, u64 *missed)
+{
+	bool there;
+
+	sched_set_priority(beginner, LOW);
+	raise_now = raised = 0;
+	begin_steps = 0;
+	raise_at = n;
+	rt_mutex_lock(&mutex);
+	__atomic_store_n(&begin_go, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&raise_now, __ATOMIC_ACQUIRE) &&
+	       !(READ_ONCE(beginner->blocked_on) && __atomic_load_n(&beginner->state, __ATOMIC_ACQUIRE) == TASK_PARKED))
+		yield();
+	there = READ_ONCE(raise_now);
+	if (there) {
+		sched_set_priority(beginner, PRIO_HIGHEST);
+		__atomic_store_n(&raised, 1, __ATOMIC_RELEASE);
+		wait_blocked(beginner);
+		*missed += task_prio(current_task()) != PRIO_HIGHEST;
+	}
+	rt_mutex_unlock(&mutex);
+	while (__atomic_load_n(&begin_go, __ATOMIC_ACQUIRE))
+		yield();
+	return there;
+}
+
+TEST(rtmutex, raised_while_it_begins,
+     "a priority that changes at any instruction of beginning to wait is the owner's when the thread sleeps")
+{
+	u64 n = 0, missed = 0;
+
+	if (num_online_cpus() < 2) {
+		test_skip("needs two CPUs");
+		return;
+	}
+	if (!step_possible())
+		return;
+	begin_go = 0;
+	beginner = kthread_run_on_cpu(begin_to_wait, NULL, 1, "beginner");
+	REQUIRE(beginner);
+	set_trap_hook(on_begin_step);
+	while (raised_behind(n + 1, &missed))
+		n++;
+	set_trap_hook(NULL);
+	hook_sync();
+	kthread_stop(beginner);
+	test_note("%lu instructions", n);
+	EXPECT(n > 20);
+	EXPECT_EQ(missed, 0);
+	EXPECT_EQ(task_prio(current_task()), PRIO_NORMAL);
 }

@@ -374,6 +374,8 @@ def boots(long):
         outcome("unknown-argument", "no_such_word=1", [FAIL], [r"no_such_word", r"\bseconds\b", r"\btest\b"]),
         outcome("argument-of-hardened", "init_on_free=1", [FAIL], [r"^error: kernel argument 'init_on_free': 0 alone .*CONFIG=hardened"]),
         outcome("no-such-test", "test=no.such", [FAIL], [r"no\.such"]),
+        outcome("crash-on-none", "crash=panic crash_cpu=1 crash_offline=1", [FAIL],
+                [r"^error: crash_offline=1 and crash_cpu=1: nothing can be made to crash"], SMP=2),
         outcome("watchdog-too-short", "watchdog=99 test=lib.*", [FAIL], [r"^error: .*watchdog.*100 to 60000"]),
         outcome("panic-everywhere", "crash=everywhere", [PANIC], [r"^PANIC on CPU [0-3] ", r"^end of panic$"], SMP=4),
         outcome("triple-fault", "crash=triple", [RESET], []),

@@ -74,8 +74,9 @@ bool step_over(ucontext_t *uc);
 void step_go_on(const ucontext_t *uc);
 
 /* ---- hwbreak.c ---- */
-/* An int3: of the code; of a breakpoint, to be served; or one to be run into again. */
-enum host_break { HOST_BREAK_NONE, HOST_BREAK_HIT, HOST_BREAK_AGAIN };
+/* An int3: of the code; of a breakpoint, to be served; of one to be stepped over, as it is
+ * not for NMIs; or of another CPU's, to be run into again. */
+enum host_break { HOST_BREAK_NONE, HOST_BREAK_HIT, HOST_BREAK_STEP, HOST_BREAK_AGAIN };
 enum host_break host_break_hit(ucontext_t *uc);
 /* A hit has been served; uc goes on. */
 void host_break_served(ucontext_t *uc);

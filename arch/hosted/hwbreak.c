@@ -90,7 +90,7 @@ enum host_break host_break_hit(ucontext_t *uc)
 	if (!in_nmi() || planted.in_nmi)
 		return HOST_BREAK_HIT;
 	step_past(uc);
-	return HOST_BREAK_AGAIN;
+	return HOST_BREAK_STEP;
 }
 
 void host_break_served(ucontext_t *uc)

@@ -188,8 +188,12 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	if (step && (host_break_stepped(uc) || step_over(uc)))
 		return;
 	hit = step ? HOST_BREAK_NONE : host_break_hit(uc);
-	if (hit == HOST_BREAK_AGAIN)
+	if (hit == HOST_BREAK_STEP)
 		return;
+	if (hit == HOST_BREAK_AGAIN) {
+		sequence_fix(uc); /* an NMI may have come on top of us */
+		return;
+	}
 	regs_read(&r, uc, irqs_off);
 	arch_irq_disable();
 	trap_serve(&r, step);

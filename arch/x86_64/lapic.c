@@ -103,14 +103,19 @@ static void icr_wait_idle(void)
 		cpu_relax();
 }
 
+/* The two words are the CPU's: an NMI in between puts the destination back as it was. A
+ * thread that another replaces there would not, and might go on elsewhere, so interrupts
+ * are off. */
 static void icr_send_mmio(u32 apic_id, u32 command)
 {
+	u64 flags = arch_irq_save();
 	u32 interrupted = lapic_read(LAPIC_ICR_HIGH);
 
 	lapic_write(LAPIC_ICR_HIGH, apic_id << 24);
 	lapic_write(LAPIC_ICR, command); /* the commit */
 	icr_wait_idle();
 	lapic_write(LAPIC_ICR_HIGH, interrupted);
+	arch_irq_restore(flags);
 }
 
 void lapic_send(u32 apic_id, u32 command)

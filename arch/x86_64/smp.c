@@ -110,6 +110,24 @@ static void trampoline_copy(u64 page)
 	       (u64)(ap_trampoline_end - ap_trampoline));
 }
 
+/*
+ * Interrupts wait until the instruction behind the sti has begun, so none is served between
+ * the caller's look and the hlt. But an NMI or a single step may come there, and its return
+ * ends that: what then comes before the hlt sends us behind it, as in a restartable sequence.
+ */
+void arch_idle(void)
+{
+	__asm__ goto volatile(
+		"1:\n\t"
+		"sti\n\t"
+		"hlt\n"
+		"2:\n\t"
+		RSEQ_ENTRY
+		: : : "memory" : restart);
+restart:
+	after_sequence();
+}
+
 /* A restartable sequence, so that an NMI behind the look sends it back. */
 void arch_park(const u64 *word, u64 value)
 {

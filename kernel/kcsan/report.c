@@ -5,6 +5,7 @@
  * each set once by a store (two at the same instant are printed twice). While a CPU tells
  * one, its accesses are not looked at.
  */
+#include <anyctx/preempt.h>
 #include <arch/debug.h>
 #include "kernel/finding.h"
 #include "kernel/kcsan/internal.h"
@@ -60,6 +61,7 @@ static void tell(const struct access *mine, const struct access *other, const ch
 	struct finding f;
 	char text[80];
 
+	preempt_disable(); /* `off` is this CPU's */
 	this_cpu_add64(kcsan_cpu.off, 1);
 	if (!finding_is_quiet() && !first_time(place(mine), other ? place(other) : 0)) {
 		finding_repeat();
@@ -73,6 +75,7 @@ static void tell(const struct access *mine, const struct access *other, const ch
 		finding_end(&f);
 	}
 	this_cpu_add64(kcsan_cpu.off, -1);
+	preempt_enable();
 }
 
 void report_race(const struct access *mine, const struct access *other)

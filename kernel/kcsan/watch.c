@@ -9,6 +9,7 @@
  * LEFT -> 0. So a slot is free only when nobody writes to it any more, and nobody waits
  * for what it may have interrupted: a nested one is through when the watcher goes on.
  */
+#include <anyctx/preempt.h>
 #include <arch/cpu.h>
 #include <arch/irq.h>
 #include "kernel/cmdline.h"
@@ -114,8 +115,11 @@ static u64 interruptions(void)
 {
 	const struct irq_counts *c = this_cpu_ptr(irq_counts);
 
-	return READ_ONCE(c->timer) + READ_ONCE(c->ipi[0]) + READ_ONCE(c->ipi[1]) + READ_ONCE(c->nmi) +
-	       READ_ONCE(c->debug) + READ_ONCE(c->breakpoint);
+	u64 n = READ_ONCE(c->timer) + READ_ONCE(c->nmi) + READ_ONCE(c->debug) + READ_ONCE(c->breakpoint);
+
+	for (unsigned int i = 0; i < NR_IPI; i++)
+		n += READ_ONCE(c->ipi[i]);
+	return n;
 }
 
 static void watch(const volatile void *p, u64 size, u32 how, u64 rbp)
@@ -150,13 +154,16 @@ static bool stepping(void)
 	return flags & RFLAGS_TF;
 }
 
-/* Not in one that goes on already, of this CPU: an interrupt would make it longer and longer. */
+/* Not in one that goes on already, of this CPU: an interrupt would make it longer and longer.
+ * The thread stays here meanwhile, as another CPU's count is none of its own. */
 void watch_set(const volatile void *p, u64 size, u32 how)
 {
 	this_cpu_write64(kcsan_cpu.skip, skip / 2 + (s64)(arch_rdtsc() % (u64)skip));
 	if (this_cpu_read64(kcsan_cpu.off) || this_cpu_read64(kcsan_cpu.watching) || stepping())
 		return;
+	preempt_disable();
 	this_cpu_add64(kcsan_cpu.watching, 1);
 	watch(p, size, how, (u64)__builtin_frame_address(0));
 	this_cpu_add64(kcsan_cpu.watching, -1);
+	preempt_enable();
 }

@@ -8,6 +8,7 @@
  */
 #include "kernel/ubsan/ubsan.h"
 #include <anyctx/percpu.h>
+#include <anyctx/preempt.h>
 #include <arch/debug.h>
 #include "kernel/context.h"
 #include "kernel/finding.h"
@@ -61,6 +62,7 @@ static __noinline void tell(struct ub_location *at, const char *kind, const char
 		finding_repeat();
 		return;
 	}
+	preempt_disable(); /* `busy` is this CPU's */
 	this_cpu_add64(busy, 1);
 	n = arch_backtrace(0, (u64)__builtin_frame_address(0), frames, FRAMES);
 	finding_begin(&f, "ubsan: %s: CPU %u in %s: %s", kind, smp_processor_id(),
@@ -68,6 +70,7 @@ static __noinline void tell(struct ub_location *at, const char *kind, const char
 	finding_line(&f, "  at %s:%u:%u", at->file, at->line, at->column & ~REPORTED);
 	finding_trace(&f, frames, n);
 	this_cpu_add64(busy, -1);
+	preempt_enable();
 	finding_end(&f);
 }
 

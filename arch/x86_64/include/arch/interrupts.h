@@ -49,11 +49,8 @@ static __always_inline void cpu_relax(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
-/* Interrupts on and sleep until the next one. */
-static __always_inline void arch_idle(void)
-{
-	__asm__ volatile("sti; hlt" : : : "memory");
-}
+/* Interrupts on and sleep until the next one (smp.c). */
+void arch_idle(void);
 
 /* Interrupts off, and nothing but NMIs for ever. */
 static __always_inline void __noreturn arch_stop(void)
