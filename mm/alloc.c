@@ -327,10 +327,12 @@ static void free_object(const char *call, struct page *page, void *p)
 		mm_report(call, p, "not the start of an object of %s", s->name);
 		return;
 	}
-	if (!in_use(call, s, p))
-		return;
+	/* Also if it is found corrupt, or its slab is, and nobody gets it any more: its user is
+	 * done with it. For an object that is free nobody pays. */
 	if (unlikely(s->flags & SLAB_ACCOUNT))
 		memcg_object_freed(s, head, (unsigned int)idx);
+	if (!in_use(call, s, p))
+		return;
 	if (!CONFIG_KASAN || slab_debugged(s) || !kasan_quarantine_put(p))
 		object_release(s, p);
 }

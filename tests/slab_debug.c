@@ -5,6 +5,7 @@
  */
 #include "kernel/printk.h"
 #include "lib/string.h"
+#include "mm/memcg.h"
 #include "mm/mm.h"
 #include "tests/badcall.h"
 #include "tests/slab_debug.h"
@@ -197,6 +198,51 @@ TEST(slab_debug, swallowed, "objects in use in an isolated slab can be used and 
 	debug_other = NULL;
 	expect_isolated(obj_slab(p));
 	debug_end();
+}
+
+/* ---- what a group pays for ---- */
+
+static u64 units_of(struct mem_cgroup *g)
+{
+	return load(&g->count) & WORD_VALUE;
+}
+
+/* Two objects of one slab, for which a group pays that nobody has any more: the first is
+ * damaged at `at`, and its free finds that; the second comes back to an isolated slab. */
+static void paid_in(enum context ctx, unsigned int cpu, unsigned int at, const char *text)
+{
+	struct mem_cgroup *g = mem_cgroup_create(NULL, "damaged"), *was = set_active_memcg(g);
+	bool begun = debug_begin(SLAB_ACCOUNT | SLAB_RED_ZONE, NULL);
+	void *p = debug_obj;
+
+	set_active_memcg(was);
+	REQUIRE(g && begun);
+	mem_cgroup_put(g);
+	EXPECT_EQ(units_of(g), 2 * object_units(debug_cache));
+	debug_obj = NULL;
+	debug_scribble(p, at, 0x20, 1);
+	debug_expect(debug_free, p, "kfree_nolock", p, ctx, cpu, text);
+	EXPECT_EQ(units_of(g), object_units(debug_cache));
+	debug_expect(debug_free, p, "kfree_nolock", p, ctx, cpu, "double free");
+	EXPECT_EQ(units_of(g), object_units(debug_cache));
+	run_in(ctx, cpu, debug_free, debug_other);
+	debug_other = NULL;
+	EXPECT_EQ(units_of(g), 0);
+	EXPECT(!(load(&g->life) & LIFE_LIVE));
+	expect_isolated(obj_slab(p));
+	debug_end();
+}
+
+static void paid_everywhere(enum context ctx, unsigned int cpu)
+{
+	paid_in(ctx, cpu, DEBUG_SIZE, "red zone behind the object");
+	paid_in(ctx, cpu, DEBUG_SIZE + 8 + 5, "the allocator's word behind the object"); /* the red zone is 8 bytes */
+}
+
+TEST(slab_debug, paid, "an object that is damaged, or comes back to an isolated slab, is paid for no longer: its group ends")
+{
+	reports_begin();
+	debug_everywhere(paid_everywhere);
 }
 
 /* ---- what is found by the full walk ---- */
