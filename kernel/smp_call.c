@@ -8,7 +8,11 @@
  * CPUs, taken by one compare-and-swap of `done` from 0 to 1.
  *
  * The target lets a not waiting call's node go before it calls the function, so
- * that the function may call again.
+ * that the function may call again. What it has taken from its list is in no function's
+ * way either: one that waits for a node to come back (on_each_cpu) serves the rest, as its
+ * target may wait for one of these. From the claim of a node until it is on its target's
+ * list interrupts are off: who waits for it in an interrupt would wait for what that has
+ * interrupted.
  *
  * A target that goes offline takes its list after it has said so (cpu.c). Who has put a
  * node there and then finds it offline takes the list as well: its nodes were too late,
@@ -40,6 +44,7 @@ struct pair_call {
 };
 
 static DEFINE_PER_CPU(struct llist_head, call_list);
+static DEFINE_PER_CPU(struct llist_node *, calls_left); /* taken from it, not begun; interrupts off */
 static DEFINE_PER_CPU(struct pair_call, pair_calls[NR_CPUS]);
 
 int cpu_to_node(unsigned int cpu)
@@ -92,23 +97,32 @@ static void send(struct call *c, unsigned int cpu)
 		refuse(cpu);
 }
 
+static void make_call(struct call *c)
+{
+	smp_call_func_t func = c->func;
+	void *info = c->info;
+	u64 *done = c->done;
+	bool wait = c->wait;
+
+	if (!wait)
+		__atomic_fetch_sub(done, 1, __ATOMIC_RELEASE);
+	func(info);
+	if (wait)
+		__atomic_fetch_sub(done, 1, __ATOMIC_RELEASE);
+}
+
+/* A function may itself serve (on_each_cpu): that goes on with what is left here. */
 void smp_call_serve(void)
 {
-	struct llist_node *n = llist_reverse_order(llist_del_all(this_cpu_ptr(call_list)));
+	struct llist_node **left = this_cpu_ptr(calls_left);
 
-	while (n) {
-		struct call *c = container_of(n, struct call, node);
-		smp_call_func_t func = c->func;
-		void *info = c->info;
-		u64 *done = c->done;
-		bool wait = c->wait;
+	if (!*left)
+		*left = llist_reverse_order(llist_del_all(this_cpu_ptr(call_list)));
+	while (*left) {
+		struct call *c = container_of(*left, struct call, node);
 
-		n = n->next;
-		if (!wait)
-			__atomic_fetch_sub(done, 1, __ATOMIC_RELEASE);
-		func(info);
-		if (wait)
-			__atomic_fetch_sub(done, 1, __ATOMIC_RELEASE);
+		*left = c->node.next;
+		make_call(c);
 	}
 }
 
@@ -196,14 +210,14 @@ static int claim_others(struct pair_call *p, u64 others)
 static int call_others_nowait(smp_call_func_t func, void *info)
 {
 	struct pair_call *p = *this_cpu_ptr(pair_calls);
-	u64 others = online_others();
+	u64 others = online_others(), flags = arch_irq_save();
+	int err = claim_others(p, others);
 
-	if (claim_others(p, others))
-		return -EAGAIN;
-	for (unsigned int cpu = 0; cpu < num_possible_cpus(); cpu++)
+	for (unsigned int cpu = 0; cpu < num_possible_cpus() && !err; cpu++)
 		if (others >> cpu & 1)
 			send_claimed(&p[cpu], cpu, func, info);
-	return 0;
+	arch_irq_restore(flags);
+	return err;
 }
 
 /* Which CPU is "this one" must not change under way. */
@@ -220,10 +234,20 @@ int smp_call_function(smp_call_func_t func, void *info, bool wait)
 	return ret;
 }
 
-static int call_single(unsigned int cpu, smp_call_func_t func, void *info, bool wait)
+static int call_single_nowait(unsigned int cpu, smp_call_func_t func, void *info)
 {
 	struct pair_call *p = &(*this_cpu_ptr(pair_calls))[cpu];
+	u64 flags = arch_irq_save();
+	bool claimed = claim(p);
 
+	if (claimed)
+		send_claimed(p, cpu, func, info);
+	arch_irq_restore(flags);
+	return claimed ? 0 : -EAGAIN;
+}
+
+static int call_single(unsigned int cpu, smp_call_func_t func, void *info, bool wait)
+{
 	if (!cpu_online(cpu))
 		return -EINVAL;
 	if (cpu == smp_processor_id()) {
@@ -232,10 +256,7 @@ static int call_single(unsigned int cpu, smp_call_func_t func, void *info, bool 
 	}
 	if (wait)
 		return call_single_wait(cpu, func, info);
-	if (!claim(p))
-		return -EAGAIN;
-	send_claimed(p, cpu, func, info);
-	return 0;
+	return call_single_nowait(cpu, func, info);
 }
 
 int smp_call_function_single(unsigned int cpu, smp_call_func_t func, void *info, bool wait)
