@@ -355,26 +355,33 @@ static void on_tick(struct regs *r)
 {
 	unsigned int me = smp_processor_id(), n = num_possible_cpus();
 	u64 tick = tick_number(me), turn = n > 1 ? 1 + tick % (n - 1) : 0;
+	struct worst_aside aside = worst_aside_begin();
 
 	send_nmi((unsigned int)((me + turn) % n));
 	batch(CTX_IRQ, IRQ_BATCH, NULL);
+	worst_aside_end(aside);
 	if (tick % STEP_EVERY == 0 && may_step(r))
 		step_thread(r);
 }
 
 static void on_nmi(struct regs *r)
 {
+	struct worst_aside aside = worst_aside_begin();
+
 	batch(CTX_NMI, NMI_BATCH, r);
+	worst_aside_end(aside);
 }
 
 static void operate_in_trap(void)
 {
+	struct worst_aside aside = worst_aside_begin();
 	struct worker *w = worker_enter(CTX_DEBUG);
 
 	if (!w)
 		return;
 	operate(w, CTX_DEBUG, false);
 	worker_leave(w);
+	worst_aside_end(aside);
 }
 
 static bool on_trap(struct regs *r, u64 dr6)

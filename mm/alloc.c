@@ -17,7 +17,6 @@
 #include "mm/slab_debug.h"
 #include <anyctx/smp.h>
 
-#define ALLOC_TRIES 8
 #define FLUSH_MOST (2 * MAG_BATCH) /* by one free: it bounds its time */
 
 /* ------------------------------------------------------------ allocation */

@@ -662,6 +662,14 @@ void defer_settle(void);
 
 /* ----------------------------------------------------------------- reclaim */
 
+/* How often the loops go round that others may keep going, by freeing what has just been
+ * looked for in vain (bound.c adds them up). */
+#define ALLOC_TRIES 8       /* alloc.c: a reclaim, and a look for an object */
+#define RECLAIM_TRIES 8     /* page.c: a reclaim, and a look for pages */
+#define MAP_LOOK_TRIES 16   /* page.c: looks at all of the map */
+#define STACK_LOOK_TRIES 64 /* partial.c: walks over stacks that change */
+#define ASK_POLLS 20000000  /* reclaim.c: for answers; an emulated CPU may be put aside for long */
+
 extern volatile bool mm_tight; /* free memory is low: nobody caches; read by anyone at any time */
 extern u64 tight_low, tight_high; /* pages: enter below, leave above */
 void reclaim_init(void);

@@ -72,10 +72,10 @@ u64 mm_kept_by(const struct kmem_cache *s);
 bool mm_keeps_pages(void);
 
 /*
- * Instructions that one call takes at most, zeroing apart, be there memory or not, on a
- * machine of one CPU, while nothing interrupts it: docs/design.md, "How long a call takes".
+ * Instructions that one call takes at most, zeroing and what interrupts it apart, be there
+ * memory or not, while so many CPUs make calls: docs/design.md, "How long a call takes".
  */
-u64 mm_call_bound(void);
+u64 mm_call_bound(unsigned int cpus);
 
 /* All that counters tell, in whatever state: the panic's view. Any context. */
 void mm_print_state(void);

@@ -22,8 +22,6 @@
 DEFINE_PER_CPU(struct page_cpu, page_cpu);
 DEFINE_PER_CPU(struct mm_fail_counts, mm_fail_counts);
 
-#define RECLAIM_TRIES 8
-#define LOOK_TRIES 16
 #define BELOW_LINES 4
 
 /* ------------------------------------------------------- the private pages */
@@ -226,7 +224,7 @@ static u64 take_any(int nid, unsigned int order, bool *left)
 	u64 pfn = NO_PFN;
 
 	*left = true;
-	for (unsigned int i = 0; pfn == NO_PFN && *left && i < LOOK_TRIES; i++) {
+	for (unsigned int i = 0; pfn == NO_PFN && *left && i < MAP_LOOK_TRIES; i++) {
 		pfn = take_last_look(nid, order);
 		if (pfn == NO_PFN)
 			*left = page_find_free(order, nid);

@@ -208,12 +208,10 @@ static void *node_get_one(struct kmem_cache *s, int nid)
 
 /* A slab may move from where we have not looked to where we have, or lead us
  * astray on its way: then the stacks have changed, and we look again. */
-#define LOOK_TRIES 64
-
 void *partial_get_one(struct kmem_cache *s, int nid)
 {
 	for (int n = 0; n < (int)num_nodes(); n++) {
-		unsigned int tries = LOOK_TRIES;
+		unsigned int tries = STACK_LOOK_TRIES;
 		void *obj = NULL;
 		u64 before;
 

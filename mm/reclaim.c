@@ -88,7 +88,7 @@ struct asked {
 };
 static DEFINE_PER_CPU(struct asked, asked);
 
-#define ASK_POLLS 20000000 /* for an answer, at most: an emulated CPU may be put aside for long */
+#define ANSWER_POLLS 64 /* what an answer to another counts as, of one's own polls */
 
 bool mm_cpu_holds(unsigned int cpu)
 {
@@ -105,42 +105,51 @@ bool mm_cpu_holds(unsigned int cpu)
 	return false;
 }
 
-/* Whoever interrupts or comes late here does it again: harmless. */
-void reclaim_answer(void)
+/* True if it was asked. Whoever interrupts or comes late here does it again: harmless. */
+static bool answer(void)
 {
 	struct asked *a = this_cpu_ptr(asked);
 	u64 n = __atomic_load_n(&a->asked, __ATOMIC_ACQUIRE);
 
 	if (likely(n == READ_ONCE(a->answered)))
-		return;
+		return false;
 	flush_cpu();
 	__atomic_store_n(&a->answered, n, __ATOMIC_RELEASE);
+	return true;
+}
+
+void reclaim_answer(void)
+{
+	answer();
 }
 
 /* While it waits it answers those who ask it, so two that wait for one another both
- * get what they want. */
-static bool wait_for_answer(unsigned int cpu, u64 n)
+ * get what they want. *polls: what is left of those for all CPUs that were asked. */
+static bool wait_for_answer(unsigned int cpu, u64 n, unsigned int *polls)
 {
 	const struct asked *a = per_cpu_ptr(asked, cpu);
 
-	for (unsigned int i = 0; i < ASK_POLLS; i++) {
-		if (__atomic_load_n(&a->answered, __ATOMIC_ACQUIRE) >= n)
-			return true;
-		reclaim_answer();
+	while (__atomic_load_n(&a->answered, __ATOMIC_ACQUIRE) < n) {
+		unsigned int spent = answer() ? ANSWER_POLLS : 1;
+
+		if (*polls < spent)
+			return false;
+		*polls -= spent;
 		mm_point();
 		cpu_relax();
 	}
-	return false;
+	return true;
 }
 
 /*
  * The last resort of every context: a CPU that still holds something, as it has not
  * served the IPI that tight mode sent it, or goes offline just now, is sent an NMI, which
  * nothing keeps out but another NMI. True if any has given back. Nothing is waited for that the
- * interrupted context would have to do, and no longer than ASK_POLLS.
+ * interrupted context would have to do, and for all of them together no longer than ASK_POLLS.
  */
 static bool reclaim_others(void)
 {
+	unsigned int polls = ASK_POLLS;
 	u64 wanted[NR_CPUS];
 	bool got = false;
 
@@ -153,7 +162,7 @@ static bool reclaim_others(void)
 	}
 	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		if (wanted[c])
-			got |= wait_for_answer(c, wanted[c]);
+			got |= wait_for_answer(c, wanted[c], &polls);
 	return got;
 }
 

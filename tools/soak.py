@@ -116,8 +116,16 @@ def start(run):
         return 124, (e.stdout or b"").decode(errors="replace")
 
 
-def problems(status, text):
+def longest(text):
+    """Nolock calls that were measured, and what part of its bound the longest took."""
+    found = re.findall(r"^longest of (\d+) nolock calls .*: (\d+) instructions .* bound (\d+)$", text, re.M)
+    return sum(int(f[0]) for f in found), max((int(f[1]) / int(f[2]) for f in found), default=0)
+
+
+def problems(run, status, text):
     found = [] if status == 0 else [f"status {status}"]
+    if run.machine == "replay" and not longest(text)[0]:
+        found.append("no call was measured")
     if "terminating on signal" in text:
         found.append("QEMU was stopped from outside, which says nothing about the kernel")
     for pattern, wanted in ((r"^failures while memory was free: (\d+)", "0"),
@@ -172,7 +180,7 @@ def main():
     options = parser.parse_args()
     LOGS.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + options.hours * 3600
-    within = [0, 0]
+    within, measured, part = [0, 0], 0, 0
     total, refused, passed, failed = dict.fromkeys(CONTEXTS, 0), 0, 0, 0
     seconds = max(1, min(options.run_seconds, int(options.hours * 3600 / 4)))
     print(f"soak: {options.hours:g} h, seed {options.seed}, runs of {seconds} s", flush=True)
@@ -182,7 +190,7 @@ def main():
         begin = time.monotonic()
         print(f"[{number:4}] {run.command()}", flush=True)
         status, text = start(run)
-        found, counts = problems(status, text), allocations(text)
+        found, counts = problems(run, status, text), allocations(text)
         print(f"       {time.monotonic() - begin:.0f} s, NMI allocations {counts['nmi']} ({inside(text)[0]} in the allocator), "
               f"injected {injected(text)}, "
               + ("failed" if found else "passed"), flush=True)
@@ -191,9 +199,11 @@ def main():
         total = {c: total[c] + counts[c] for c in CONTEXTS}
         within = [a + b for a, b in zip(within, inside(text))]
         refused += injected(text)
+        measured, part = measured + longest(text)[0], max(part, longest(text)[1])
         passed, failed, number = passed + (not found), failed + bool(found), number + 1
     print("allocations: " + ", ".join(f"{c} {n}" for c, n in total.items()) + f"; failures injected: {refused}")
     print(f"allocations in NMIs that interrupted the allocator: {within[0]}, NULL while memory was free: {within[1]}")
+    print(f"nolock calls measured in replays: {measured}, the longest {part:.2%} of its bound")
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
 
