@@ -162,7 +162,7 @@ bool cache_setup(struct kmem_cache *s, u32 id, const char *name, size_t size, si
 {
 	struct magazine *mags = NULL;
 
-	memset(s, 0, sizeof(*s));
+	memset(s, 0, __builtin_offsetof(struct kmem_cache, partial));
 	s->id = id;
 	memcpy(s->name, name, strlen(name) + 1);
 	s->secret = CONFIG_HARDENED ? (u32)arch_boot_random() : 0;

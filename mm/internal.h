@@ -404,6 +404,9 @@ struct kmem_cache {
 	void (*ctor)(void *);
 	struct magazine *magazines; /* of a cache that is not kmalloc's: one a CPU */
 	u32 secret; /* of its links, with CONFIG_HARDENED */
+	/* Last, and not cleared for the next cache in this slot: the stacks are empty then, and
+	 * their tags go on, so that a trim of the last cache that was interrupted for so long
+	 * takes no head of the new one's for what it has seen. */
 	struct slab_stacks partial[MAX_NUMNODES];
 };
 extern struct kmem_cache caches[MAX_CACHES]; /* [0] is no cache */
