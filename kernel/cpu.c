@@ -151,7 +151,7 @@ static void leave(void *unused)
 	if (!may_leave(state))
 		return;
 	go_offline();
-	rcu_leave();
+	rcu_left();
 	mm_cpu_flush();
 	__atomic_store_n(state, PARKED, __ATOMIC_RELEASE);
 	while (__atomic_load_n(state, __ATOMIC_ACQUIRE) == PARKED)
@@ -194,6 +194,7 @@ static bool take_down(unsigned int cpu, u64 end)
 	arch_send_ipi(cpu, IPI_RESCHED); /* who has put something on its list may be stopped before the IPI */
 	gone = wait_parked(cpu, end);
 	if (gone) {
+		rcu_adopt();
 		watchdog_forget(cpu);
 		mm_share_arenas();
 	}

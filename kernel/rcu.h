@@ -30,8 +30,11 @@ void rcu_queues_kick(void);
 /* Ask a CPU for both, soon. */
 void rcu_kick(unsigned int cpu);
 
-/* A CPU that goes offline does what waits on it, before and after it has gone. */
+/* A CPU that goes offline, in its thread: what waits on it is done; it has gone: what has come since
+ * is done or handed over. CPU 0, when that CPU sleeps, under cpus_read_lock: takes what was. */
 void rcu_leave(void);
+void rcu_left(void);
+void rcu_adopt(void);
 
 /*
  * At the end of memory. hurry: there is to be a grace period, if a free waits for one or

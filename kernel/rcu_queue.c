@@ -16,8 +16,12 @@
  * context this is done with interrupts off: the thread stays on its CPU, and a function
  * run by IPI finds no entry in hands below it.
  *
- * All functions: any context, but rcu_barrier. Functions of call_rcu are not run in NMIs
- * and debug exceptions.
+ * A CPU that goes does what waits there while it is online. Functions that come later, which may
+ * be the same ones for ever, it takes off its lists whole, offline and with interrupts off, and
+ * CPU 0 puts them on its own when that CPU sleeps, under cpus_lock: before any rcu_barrier.
+ *
+ * All functions: any context, but rcu_barrier and those of a CPU that goes. Functions of
+ * call_rcu are not run in NMIs and debug exceptions.
  */
 #include <anyctx/cpu.h>
 #include <anyctx/slab.h>
@@ -227,6 +231,11 @@ static void barrier_begin(void *arg)
 /* What was there has gone when the lists have changed places twice: each time the waiting
  * one was empty. We may have begun in the middle of one, before it was counted: so it is
  * three. */
+static bool gone_since(enum kind kind, u64 changes)
+{
+	return !waits(smp_processor_id(), kind) || this_cpu_read64(queues[kind].changes) - changes >= 3;
+}
+
 static void barrier_look(void *arg)
 {
 	struct barrier *b = arg;
@@ -235,7 +244,7 @@ static void barrier_look(void *arg)
 	rcu_note_quiet();
 	for (enum kind k = 0; k < NR_KINDS; k++) {
 		run_some(k, ~0UL);
-		if (waits(me, k) && this_cpu_read64(queues[k].changes) - b->changes[me][k] < 3)
+		if (!gone_since(k, b->changes[me][k]))
 			__atomic_store_n(&b->unfinished, 1, __ATOMIC_RELAXED);
 	}
 }
@@ -257,16 +266,70 @@ void rcu_barrier(void)
 	cpus_read_unlock();
 }
 
-/* Of the CPU that goes offline, in its thread: nobody else can touch its queues. */
+/* ---------------------------------------------------- a CPU goes offline */
+
+static struct rcu_head *handed; /* by it, to CPU 0, which waits for it meanwhile */
+
+/* In its thread: nobody else can touch its queues. What was there is done, not what comes. */
 void rcu_leave(void)
 {
+	u64 functions, frees;
+
 	preempt_disable();
-	while (rcu_queued(smp_processor_id())) {
+	functions = this_cpu_read64(queues[FUNCTIONS].changes);
+	frees = this_cpu_read64(queues[FREES].changes);
+	while (!gone_since(FUNCTIONS, functions) || !gone_since(FREES, frees)) {
 		start_poll_synchronize_rcu();
 		rcu_note_quiet();
-		run_some(FUNCTIONS, ~0UL);
-		run_some(FREES, ~0UL);
+		run_some(FUNCTIONS, A_RUN);
+		run_some(FREES, A_RUN);
 		cpu_relax();
 	}
 	preempt_enable();
+}
+
+static struct rcu_head *take_functions(u64 list)
+{
+	u64 first = this_cpu_read64(queues[FUNCTIONS].list[list]);
+
+	while (!this_cpu_cmpxchg64(&queues[FUNCTIONS].list[list], &first, 0))
+		;
+	return (struct rcu_head *)first;
+}
+
+static void hand_over(struct rcu_head *head)
+{
+	while (head) {
+		struct rcu_head *next = head->next;
+
+		head->next = handed;
+		handed = head;
+		head = next;
+	}
+}
+
+/* Frees have an end: each is made. Functions may not have: those that came since wait anew. */
+void rcu_left(void)
+{
+	while (waits(smp_processor_id(), FREES)) {
+		start_poll_synchronize_rcu();
+		rcu_note_quiet();
+		run_some(FREES, A_RUN);
+		cpu_relax();
+	}
+	hand_over(take_functions(0));
+	hand_over(take_functions(1));
+}
+
+void rcu_adopt(void)
+{
+	struct rcu_head *head = handed;
+
+	handed = NULL;
+	while (head) {
+		struct rcu_head *next = head->next;
+
+		add(FUNCTIONS, head);
+		head = next;
+	}
 }

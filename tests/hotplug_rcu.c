@@ -5,6 +5,7 @@
 #include <anyctx/cpu.h>
 #include <anyctx/rcupdate.h>
 #include <arch/cpu.h>
+#include <arch/time.h>
 #include "kernel/hooks.h"
 #include "kernel/rcu.h"
 #include "tests/hotplug.h"
@@ -117,4 +118,58 @@ TEST(hotplug, grace_period_waits, "a CPU on which a function waits for a reader 
 		reader_end();
 		EXPECT_EQ(cpu_up(going), 0);
 	}
+}
+
+/* ---- a function that puts itself off again for ever ---- */
+
+#define LIMIT_NS 10000000000UL /* until a CPU counts as never going */
+
+static u64 again_ran, again_end, again_twice;
+static u32 again_waits, again_stop, again_on;
+
+static void put_off_again(struct rcu_head *head)
+{
+	again_twice += __atomic_exchange_n(&again_waits, 0, __ATOMIC_SEQ_CST) != 1;
+	__atomic_store_n(&again_on, smp_processor_id(), __ATOMIC_RELAXED);
+	__atomic_fetch_add(&again_ran, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&again_stop, __ATOMIC_SEQ_CST) || arch_ns() > again_end)
+		return;
+	__atomic_store_n(&again_waits, 1, __ATOMIC_SEQ_CST);
+	call_rcu(head, put_off_again);
+}
+
+static void begin_again(void *head)
+{
+	__atomic_store_n(&again_waits, 1, __ATOMIC_SEQ_CST);
+	call_rcu(head, put_off_again);
+}
+
+static void ran_since(u64 n)
+{
+	while (__atomic_load_n(&again_ran, __ATOMIC_SEQ_CST) <= n && arch_ns() < again_end)
+		cpu_relax();
+	EXPECT(__atomic_load_n(&again_ran, __ATOMIC_SEQ_CST) > n);
+}
+
+TEST(hotplug, function_again, "a CPU with a function that puts itself off again for ever goes, and the function goes on elsewhere")
+{
+	unsigned int cpu = hotplug_victim_of_three();
+	struct rcu_head head;
+
+	if (!cpu)
+		return;
+	again_ran = again_twice = again_stop = 0;
+	again_end = arch_ns() + LIMIT_NS;
+	EXPECT_EQ(smp_call_function_single(cpu, begin_again, &head, true), 0);
+	ran_since(1);
+	EXPECT_EQ(cpu_down(cpu), 0);
+	EXPECT(arch_ns() < again_end); /* it goes on as long as that at most */
+	ran_since(READ_ONCE(again_ran) + 2);
+	EXPECT(READ_ONCE(again_on) != cpu);
+	EXPECT_EQ(cpu_up(cpu), 0);
+	rcu_barrier(); /* for what was there, not for what comes */
+	__atomic_store_n(&again_stop, 1, __ATOMIC_SEQ_CST);
+	rcu_barrier();
+	EXPECT_EQ(again_waits, 0);
+	EXPECT_EQ(again_twice, 0);
 }

@@ -72,8 +72,8 @@ struct rcu_head {
 };
 
 /*
- * func(head) once, after a grace period, on this CPU: in hard interrupt, or thread context
- * with interrupts off. In no order. head is the caller's memory, and RCU's until then; it
+ * func(head) once, after a grace period, on this CPU, or on another if this one goes offline
+ * meanwhile: in hard interrupt, or thread context with interrupts off. In no order. head is the caller's memory, and RCU's until then; it
  * may be given again from func.
  */
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
