@@ -164,6 +164,11 @@ void sched_switched(void)
 	}
 }
 
+u64 sched_switches(unsigned int cpu)
+{
+	return READ_ONCE(per_cpu_ptr(rq, cpu)->switches);
+}
+
 /* Behind the switch this may be another CPU than before: nothing is kept across it. */
 static void switch_to(struct rq *q, struct task *prev, struct task *next)
 {

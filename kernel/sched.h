@@ -32,6 +32,8 @@ void sched_pause(void);
 bool sched_may_leave(void);
 void sched_leave(void);
 void sched_left(void);
+/* How often that CPU has gone from thread to thread. Any context. */
+u64 sched_switches(unsigned int cpu);
 /* Any context. */
 void cpu_wake(unsigned int cpu);
 

@@ -13,7 +13,7 @@
 #include "kernel/context.h"
 #include "kernel/exact.h"
 #include "kernel/printk.h"
-#include "kernel/task.h"
+#include "kernel/sched.h"
 #include "mm/mm.h"
 #include <anyctx/smp.h>
 #include <arch/cpu.h>
@@ -78,11 +78,6 @@ static u64 others(unsigned int me)
 	return n;
 }
 
-static u64 switches(unsigned int cpu)
-{
-	return READ_ONCE(per_cpu_ptr(rq, cpu)->switches);
-}
-
 struct worst_probe worst_begin(void)
 {
 	struct worst_probe p = { .since = 0 };
@@ -91,7 +86,7 @@ struct worst_probe worst_begin(void)
 		return p;
 	this_cpu_add64(worst.turns, 1);
 	p.cpu = smp_processor_id();
-	p.switches = switches(p.cpu);
+	p.switches = sched_switches(p.cpu);
 	p.others = others(p.cpu);
 	p.interrupted = interruptions(p.cpu);
 	p.since = arch_rdtsc();
@@ -134,7 +129,7 @@ void worst_end(struct worst_probe p, const struct block *b, const char *what)
 	if (!measures)
 		return;
 	l.ticks = arch_rdtsc() - p.since;
-	if (smp_processor_id() != p.cpu || switches(p.cpu) != p.switches)
+	if (smp_processor_id() != p.cpu || sched_switches(p.cpu) != p.switches)
 		return; /* another thread has run in it */
 	kind = kind_of(&p);
 	l.ticks -= aside - p.aside;
