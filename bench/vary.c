@@ -7,7 +7,7 @@
 #include "kernel/run_in.h"
 #include "mm/mm.h"
 
-#define ZEROED_MOST (64UL << 20) /* bytes that one loop has zeroed */
+#define TOUCHED_MOST (64UL << 20) /* bytes that one loop has zeroed or checked */
 #define LEAST_ROUNDS 8
 
 static const char *const context_label[NR_CONTEXT] = { "thread", "interrupt", "NMI", "breakpoint" };
@@ -29,11 +29,17 @@ u64 vary_fit(const struct bench_job *job, u64 n, u64 share)
 	return fit < n ? fit : n;
 }
 
+/* Over its whole length, as the caller or the build wishes. */
+static bool is_touched(const struct bench_job *job)
+{
+	return CONFIG_HARDENED || CONFIG_KASAN || job->gfp & __GFP_ZERO;
+}
+
 u64 vary_rounds(const struct bench_job *job, u64 n, u64 each)
 {
-	u64 most = ZEROED_MOST / (vary_bytes(job) * each);
+	u64 most = TOUCHED_MOST / (vary_bytes(job) * each);
 
-	if (!(job->gfp & __GFP_ZERO) || n <= most)
+	if (!is_touched(job) || n <= most)
 		return n;
 	return most > LEAST_ROUNDS ? most : LEAST_ROUNDS;
 }

@@ -31,7 +31,8 @@ bool vary_is_pages(const struct bench_job *job);
 size_t vary_bytes(const struct bench_job *job);
 /* How many of them fit into one part in `share` of memory, n at most. */
 u64 vary_fit(const struct bench_job *job, u64 n, u64 share);
-/* The rounds of a loop that gets `each` of them a round: fewer, if nearly all of it is zeroing. */
+/* The rounds of a loop that gets `each` of them a round: fewer, if nearly all of it
+ * is zeroing, which CONFIG=hardened and kasan do, or the like, of their own. */
 u64 vary_rounds(const struct bench_job *job, u64 n, u64 each);
 
 #endif

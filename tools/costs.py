@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench" / "costs.json"
 DOC = ROOT / "docs" / "costs.md"
 BEGIN, END = "<!-- by tools/costs.py --doc -->", "<!-- end -->"
-CASES = "bench=pair.objects,pair.pages,pair.constant,row.nolock_thread,memory.overhead,memory.metadata"
+CASES = "bench=pair.objects,pair.pages,pair.constant,memory.overhead"
 MACHINE = {"SMP": "1", "MEM": "512M"}
 # Preset: the rows that it has in place of one, and the case that measures each (bench/paid.c).
 PAID = {"memcg": {"memcg": "paid.below", "memcg, at its limit": "paid.limit"}}
