@@ -157,7 +157,8 @@ $(ISO): $(ELF) iso/grub.cfg
 # its own, as a Linux image that QEMU puts into memory before it starts
 GRUB_PC := /usr/lib/grub/i386-pc
 REPLAY_IMG := $(BUILD)/replay.img
-# With its tests the kernel may be larger than what GRUB's image holds.
+# With its tests the kernel may be larger than what GRUB's image holds. xz packs code better
+# than grub-mkimage itself does; GRUB unpacks it by xzio.
 REPLAY_TOO_LARGE := $(if $(filter no,$(TESTS)),,$(CONFIG_NO_REPLAY))
 ifneq ($(REPLAY_TOO_LARGE),)
 $(REPLAY_IMG): FORCE
@@ -166,11 +167,12 @@ else
 $(REPLAY_IMG): $(ISO) iso/replay.cfg
 	$(call say,IMG,$@)
 	$(Q)rm -rf $(BUILD)/replay && mkdir -p $(BUILD)/replay/boot/grub
-	$(Q)$(OBJCOPY) --strip-all $(ELF) $(BUILD)/replay/boot/anyctx.elf
+	$(Q)$(OBJCOPY) --strip-all $(ELF) $(BUILD)/replay.elf
+	$(Q)xz --check=crc32 --x86 --lzma2=preset=9e -c $(BUILD)/replay.elf > $(BUILD)/replay/boot/anyctx.elf
 	$(Q)cp iso/replay.cfg $(BUILD)/replay/boot/grub/grub.cfg
 	$(Q)tar -C $(BUILD)/replay -cf $(BUILD)/replay.tar boot
 	$(Q)grub-mkimage -O i386-pc -p '(memdisk)/boot/grub' -m $(BUILD)/replay.tar -o $(BUILD)/replay.core \
-		memdisk tar multiboot2 normal configfile boot
+		memdisk tar xzio multiboot2 normal configfile boot
 	$(Q)cat $(GRUB_PC)/lnxboot.img $(BUILD)/replay.core > $@
 endif
 

@@ -98,6 +98,7 @@ missing() {
 	have gcc || have_cross || echo gcc
 	have objcopy || have_cross || echo binutils
 	have nasm || echo nasm
+	have xz || echo xz-utils
 	have python3 || echo python3
 	have xorriso || echo xorriso
 	have grub-mkrescue || echo grub-common
