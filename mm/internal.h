@@ -690,6 +690,15 @@ static __always_inline void reclaim_announce(gfp_t gfp)
 	if (CONFIG_LOCKDEP && reclaim_may_wait(gfp))
 		lock_wait_service(&lock_interrupts);
 }
+/*
+ * Requests to a CPU for all that it caches. asked grows with each, by whoever asks: a locked
+ * add. answered follows, and never goes back: its own CPU only, any context, by one unlocked
+ * cmpxchg each.
+ */
+struct cpu_asked {
+	u64 asked, answered;
+};
+DECLARE_PER_CPU(struct cpu_asked, cpu_asked);
 /* All that this CPU caches goes back; objects and pages. Any context. */
 u64 flush_cpu(void);
 /* All empty slabs of all caches. */

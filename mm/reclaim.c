@@ -82,11 +82,7 @@ u64 trim_all(void)
 
 /* ------------------------------------------------ what other CPUs hold, by NMI */
 
-/* Requests to this CPU: asked grows with each, answered follows. */
-struct asked {
-	u64 asked, answered;
-};
-static DEFINE_PER_CPU(struct asked, asked);
+DEFINE_PER_CPU(struct cpu_asked, cpu_asked);
 
 #define ANSWER_POLLS 64 /* what an answer to another counts as, of one's own polls */
 
@@ -105,16 +101,19 @@ bool mm_cpu_holds(unsigned int cpu)
 	return false;
 }
 
-/* True if it was asked. Whoever interrupts or comes late here does it again: harmless. */
+/* True if it was asked. Whoever interrupts or comes late here does it again: harmless. But he
+ * may have answered a later request, whose NMI does not come again. */
 static bool answer(void)
 {
-	struct asked *a = this_cpu_ptr(asked);
-	u64 n = __atomic_load_n(&a->asked, __ATOMIC_ACQUIRE);
+	struct cpu_asked *a = this_cpu_ptr(cpu_asked);
+	u64 n = __atomic_load_n(&a->asked, __ATOMIC_ACQUIRE), was = READ_ONCE(a->answered);
 
-	if (likely(n == READ_ONCE(a->answered)))
+	if (likely(was >= n))
 		return false;
 	flush_cpu();
-	__atomic_store_n(&a->answered, n, __ATOMIC_RELEASE);
+	sanitize_release(&a->answered);
+	while (was < n && !this_cpu_cmpxchg64(&cpu_asked.answered, &was, n))
+		;
 	return true;
 }
 
@@ -127,7 +126,7 @@ void reclaim_answer(void)
  * get what they want. *polls: what is left of those for all CPUs that were asked. */
 static bool wait_for_answer(unsigned int cpu, u64 n, unsigned int *polls)
 {
-	const struct asked *a = per_cpu_ptr(asked, cpu);
+	const struct cpu_asked *a = per_cpu_ptr(cpu_asked, cpu);
 
 	while (__atomic_load_n(&a->answered, __ATOMIC_ACQUIRE) < n) {
 		unsigned int spent = answer() ? ANSWER_POLLS : 1;
@@ -157,7 +156,7 @@ static bool reclaim_others(void)
 		wanted[c] = 0;
 		if (c == smp_processor_id() || !mm_cpu_holds(c))
 			continue;
-		wanted[c] = __atomic_add_fetch(&per_cpu_ptr(asked, c)->asked, 1, __ATOMIC_SEQ_CST);
+		wanted[c] = __atomic_add_fetch(&per_cpu_ptr(cpu_asked, c)->asked, 1, __ATOMIC_SEQ_CST);
 		arch_send_nmi(c);
 	}
 	for (unsigned int c = 0; c < num_possible_cpus(); c++)
