@@ -46,29 +46,37 @@ bool defer_free(void *obj)
 	return true;
 }
 
-/* Bounded, whoever keeps interrupting: what is left is asked for again. True: it saw
- * the stack empty. *n counts what was freed. */
+static enum local_result serve_one(void)
+{
+	u64 flags = arch_irq_save();
+	void *obj;
+	enum local_result r = local_pop(&defer_top, 0, NULL, &obj);
+
+	if (r == LOCAL_DONE) {
+		slab_put(cache_of(obj), &obj, 1);
+		this_cpu_add64(defer_counts.served, 1);
+	}
+	arch_irq_restore(flags);
+	return r;
+}
+
+/* Bounded, whoever keeps interrupting, or defers another one in each turn: no more than there
+ * were at first. What is left is asked for again. True: it saw the stack empty. *n counts what
+ * was freed. */
 static bool serve(u64 *n)
 {
-	enum local_result r;
-	unsigned int tries = RETRIES;
-	u64 flags;
+	unsigned int me = smp_processor_id(), tries = RETRIES;
+	enum local_result r = LOCAL_DONE;
 
-	do {
-		void *obj;
-
-		flags = arch_irq_save();
-		r = local_pop(&defer_top, 0, NULL, &obj);
-		if (r == LOCAL_DONE) {
-			slab_put(cache_of(obj), &obj, 1);
-			this_cpu_add64(defer_counts.served, 1);
-			++*n;
-		}
-		arch_irq_restore(flags);
-	} while (r == LOCAL_DONE || (r == LOCAL_RESTART && --tries));
-	if (r == LOCAL_RESTART)
-		defer_kick();
-	return r == LOCAL_REFUSED;
+	for (u64 most = defer_count(me); most && tries && r != LOCAL_REFUSED; most -= r == LOCAL_DONE) {
+		r = serve_one();
+		*n += r == LOCAL_DONE;
+		tries -= r == LOCAL_RESTART;
+	}
+	if (!defer_count(me))
+		return true;
+	defer_kick();
+	return false;
 }
 
 u64 defer_serve(void)

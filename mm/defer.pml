@@ -2,8 +2,8 @@
  * defer.pml - model of deferral: defer.c, and kernel/irq_work.c and the cross call
  * under it. For spin; tools/model.py runs it.
  *
- * Models mm/defer.c: defer_free, serve, defer_serve, serve_here, defer_kick_all,
- * defer_free_barrier; kernel/irq_work.c: queue, run_one, irq_work_serve, irq_work_sync;
+ * Models mm/defer.c: defer_free, serve_one, serve, defer_serve, serve_here, defer_kick_all,
+ * defer_free_barrier; kernel/irq_work.c: queue, irq_work_run_one, irq_work_serve, irq_work_sync;
  * arch/x86_64/rseq.c: rseq_fixup.
  *
  * Not modelled: what defer_work_run does besides (magazines, trims), the cross call's
@@ -186,20 +186,22 @@ inline local_pop()
 	fi
 }
 
-/* count: how many; emptied: it saw that nothing was left. Interrupts are off in an
- * interrupt anyway. */
+/* count: how many, no more than there were at first; emptied: it saw that nothing was left.
+ * Interrupts are off in an interrupt anyway. */
 inline defer_serve()
 {
 	tries = RETRIES;
+	atomic { ME -> most = top - 1 };
 	do
-	::
+	:: most == 0 -> break
+	:: most > 0 ->
 #ifndef BUG_SERVE_WITH_IRQS
 		atomic { ME -> irqs_off = (my == 0 -> 1 : irqs_off) };
 #endif
 		local_pop();
 		if
 		:: r == 0 -> /* slab_put */
-			atomic { ME -> assert(object[p] == IN_HAND); object[p] = SERVED; p = 0; count++ }
+			atomic { ME -> assert(object[p] == IN_HAND); object[p] = SERVED; p = 0; count++; most-- }
 		:: r != 0
 		fi;
 		atomic { ME -> irqs_off = (my == 0 -> 0 : irqs_off) };
@@ -210,14 +212,18 @@ inline defer_serve()
 		:: atomic { r == 2 && tries == 1 -> break }
 		fi
 	od;
-	tries = 0;
+	tries = 0; most = 0;
+#ifdef BUG_EMPTY_BY_COUNT
+	emptied = (r != 2);
+#else
+	atomic { ME -> emptied = (top == 1) };
+#endif
 #ifndef BUG_NO_KICK
 	if
-	:: r == 2 -> irq_work_queue(DEFER_WORK)
-	:: r != 2
+	:: !emptied -> irq_work_queue(DEFER_WORK)
+	:: emptied
 	fi;
 #endif
-	emptied = (r == 1);
 	r = 0
 }
 
@@ -243,7 +249,7 @@ inline serve_here()
 	atomic { count = 0; emptied = 0 }
 }
 
-#define LOCALS byte my, old, f, n, out, t, p, r, tries, count, waiting; bit emptied
+#define LOCALS byte my, old, f, n, out, t, p, r, tries, most, count, waiting; bit emptied
 
 /* ---------------------------------------------------------- who does it */
 

@@ -136,11 +136,14 @@ void slabs_put(struct kmem_cache *s, void **objs, unsigned int n)
 		n = put_one_slab(s, objs, n);
 }
 
-/* While memory is tight one at a time, so that never more is in this call's hands. */
+/* While memory is tight one at a time, so that never more is in this call's hands. No more
+ * than there were at first, as whoever interrupts may fill it again and again. */
 u64 magazine_flush(struct kmem_cache *s, u64 max)
 {
-	u64 done = 0;
+	u64 most = magazine_count(s, smp_processor_id()), done = 0;
 
+	if (max > most)
+		max = most;
 	while (done < max) {
 		u64 want = mm_tight ? 1 : max - done < MAG_BATCH ? max - done : MAG_BATCH;
 		void *batch[MAG_BATCH];

@@ -7,8 +7,9 @@
  * local_push_many, local_move; mm/magazine.c: magazine_close, magazine_open;
  * arch/x86_64/rseq.c: rseq_fixup.
  *
- * Not modelled: the marks in free objects, setting a magazine up, looks from outside. A
- * restarted call is over here; in the code it tries again, as another call here does.
+ * Not modelled: the marks in free objects, setting a magazine up, looks from outside, how
+ * many a flush takes at most (as many as there are when it begins). A restarted call is over
+ * here; in the code it tries again, as another call here does.
  *
  * One CPU, three levels: a thread, an interrupt, an NMI. Each does calls of any
  * sort; one of a higher level begins at any step of a lower one and runs to its

@@ -82,6 +82,7 @@ BUGS = [
     ("slab", 4, "TRIM_ENDLESS", "two trims move slabs to and fro, as long as there are any"),
     ("defer", 1, "BARRIER_COUNTS", "the barrier counts what was served (as the code was)"),
     ("defer", 1, "NO_KICK", "a service that gives up does not ask for another"),
+    ("defer", 1, "EMPTY_BY_COUNT", "a service that has made as many as there were says that none is left"),
     ("defer", 1, "SERVE_WITH_IRQS", "the thread serves with interrupts on"),
     ("defer", 1, "NO_FIXUP", "an interrupted sequence is not sent back"),
     ("defer", 2, "PENDING_AFTER", "PENDING is cleared after the function"),
