@@ -10,6 +10,11 @@
  * Invariant: queued = served + what is on the stacks + what servers have in their
  * hands. In thread context a server holds an object only with interrupts off, so
  * a function run by IPI on every CPU finds none in hands below it.
+ *
+ * While anybody waits for the stacks to be empty, nothing is put off, so a flood of
+ * frees cannot keep him: once a CPU has taken an interrupt since, its stack only
+ * shrinks. `waiters` is raised and lowered by one locked instruction each, by threads;
+ * who would put off looks at it, in any context.
  */
 #include "kernel/context.h"
 #include "mm/internal.h"
@@ -19,7 +24,6 @@
 #include <arch/cpu.h>
 
 #define RETRIES 4
-#define BARRIER_TRIES 1000
 
 /* Built as a magazine is. With CONFIG_TINY nothing is put off, and it stays empty. */
 struct defer_stack {
@@ -29,15 +33,21 @@ static DEFINE_PER_CPU(struct defer_stack, defer_stack);
 static DEFINE_PER_CPU(void **, defer_top);
 static DEFINE_PER_CPU(struct irq_work, defer_work);
 DEFINE_PER_CPU(struct defer_counts, defer_counts);
+static u32 waiters; /* who wait for all stacks to be empty */
 
 static struct kmem_cache *cache_of(const void *obj)
 {
 	return cache_at(*frame_cache(addr_pfn(obj)));
 }
 
+bool defer_closed(void)
+{
+	return CONFIG_TINY || __atomic_load_n(&waiters, __ATOMIC_RELAXED);
+}
+
 bool defer_free(void *obj)
 {
-	if (CONFIG_TINY)
+	if (defer_closed())
 		return false;
 	if (local_push(&defer_top, 0, obj) != LOCAL_DONE)
 		return false;
@@ -150,10 +160,22 @@ void defer_kick_all(void)
 		irq_work_queue_on(per_cpu_ptr(defer_work, c), c);
 }
 
+static void wait_begin(void)
+{
+	__atomic_add_fetch(&waiters, 1, __ATOMIC_SEQ_CST);
+}
+
+static void wait_end(void)
+{
+	__atomic_sub_fetch(&waiters, 1, __ATOMIC_RELEASE);
+}
+
 void defer_settle(void)
 {
+	wait_begin();
 	for (unsigned int c = 0; c < num_possible_cpus(); c++)
 		irq_work_sync(per_cpu_ptr(defer_work, c));
+	wait_end();
 }
 
 /* Done is who saw the stack empty. How many were served tells nothing: what came in
@@ -168,16 +190,17 @@ static void serve_here(void *unfinished)
 
 void defer_free_barrier(void)
 {
-	check_in_thread("defer_free_barrier");
-	for (unsigned int i = 0; i < BARRIER_TRIES; i++) {
-		u32 unfinished = 0;
+	u32 unfinished;
 
+	check_may_wait("defer_free_barrier");
+	wait_begin();
+	do {
+		unfinished = 0;
 		cpus_read_lock(); /* who goes is not asked any more, and has not served yet */
 		on_each_cpu(serve_here, &unfinished, true);
 		cpus_read_unlock();
-		if (!unfinished)
-			return;
-	}
+	} while (unfinished);
+	wait_end();
 }
 
 void defer_init(void)

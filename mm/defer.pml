@@ -7,8 +7,7 @@
  * arch/x86_64/rseq.c: rseq_fixup.
  *
  * Not modelled: what defer_work_run does besides (magazines, trims), the cross call's
- * own slots (here a flag and an IPI), several items' order, two CPUs that run one item,
- * and the barrier's 1000 tries.
+ * own slots (here a flag and an IPI), several items' order, and two CPUs that run one item.
  *
  * CPU 1 has a deferral stack. Its NMIs defer objects; its interrupts serve the
  * irq_work list and cross calls; its thread serves as flush_cpu does. CPU 0's
@@ -21,7 +20,8 @@
  *
  * Checked: each object is served once (OBJECT), each request of a work item is seen
  * by a run of its function that began after it, a list is never broken, what was
- * deferred before the barrier began has been served when it returns; at rest
+ * deferred before the barrier began has been served when it returns, and nothing is
+ * deferred from CPU 1's answer to its end, so the stack only shrinks; at rest
  * nothing waits anywhere. No deadlock, so the barrier and the sync end.
  *
  * Bounds: a stack of 2, RETRIES 2 (the code has 4); by configuration (CFG) 3 NMIs
@@ -51,6 +51,8 @@ byte state[3], next[3], first;
 byte asked[3], seen[3];
 bit ipi_work, ipi_call; /* latched by CPU 1's APIC */
 bit call_wanted, unfinished;
+/* Who waits for the stack to be empty; has CPU 1 served him? Then the stack only shrinks. */
+bit waiters, closed;
 
 /* The deferral stack; slot 0 is the NULL below its floor. */
 byte slot[SLOTS + 1], top = 1;
@@ -108,7 +110,7 @@ inline irq_work_queue(w)
 	fi
 }
 
-inline run_one(w)
+inline irq_work_run_one(w)
 {
 #ifdef BUG_NO_RUNNER
 	atomic { ME -> assert(state[w] & PENDING); state[w] = state[w] - PENDING };
@@ -146,11 +148,11 @@ inline irq_work_serve()
 	do
 	:: n != 0 ->
 #ifdef BUG_NEXT_LATE
-		run_one(n);
+		irq_work_run_one(n);
 		atomic { ME -> n = next[n] }
 #else
 		atomic { ME -> out = next[n] };
-		run_one(n);
+		irq_work_run_one(n);
 		atomic { n = out; out = 0 }
 #endif
 	:: n == 0 -> break
@@ -313,11 +315,21 @@ active proctype nmi()
 		}
 	:: o <= DEFERS ->
 		atomic { before = level; level = 2 };
-		/* defer_free; if the stack is full the object goes into its slab at once. */
+		/* defer_free; if somebody waits, or the stack is full, the object goes into its
+		 * slab at once. */
+#if defined(BUG_NOT_CLOSED) || defined(BUG_BARRIER_COUNTS)
+		tries = 0;
+#else
+		tries = waiters;
+#endif
 		if
-		:: atomic { top <= SLOTS -> slot[top] = o; top++; object[o] = DEFERRED };
+		:: atomic { !tries && top <= SLOTS ->
+#ifndef BUG_BARRIER_COUNTS
+				assert(!closed);
+#endif
+				slot[top] = o; top++; object[o] = DEFERRED };
 			irq_work_queue(DEFER_WORK)
-		:: atomic { top > SLOTS -> object[o] = SERVED }
+		:: atomic { tries || top > SLOTS -> object[o] = SERVED; tries = 0 }
 		fi;
 		atomic {
 			o++; level = before;
@@ -355,14 +367,16 @@ active proctype cpu0()
 		od;
 		t = 0
 	};
+	waiters = 1;
 	do
 	:: atomic { unfinished = 0; call_wanted = 1; ipi_call = 1 };
-		!call_wanted;
+		atomic { !call_wanted -> closed = 1 };
 		if
 		:: unfinished
 		:: !unfinished -> break
 		fi
 	od;
+	atomic { waiters = 0; closed = 0 };
 	atomic {
 		t = 1;
 		do

@@ -648,8 +648,10 @@ struct defer_counts {
 DECLARE_PER_CPU(struct defer_counts, defer_counts);
 
 void defer_init(void);
-/* false: the stack is full, the caller must free directly. */
+/* false: the stack is full or closed, the caller must free directly. */
 bool defer_free(void *obj);
+/* Does anybody wait for the stacks to be empty? Then nothing is put off. */
+bool defer_closed(void);
 /* Free what waits on this CPU's stack; how many. Any context. */
 u64 defer_serve(void);
 bool defer_holds(unsigned int cpu, const void *obj);

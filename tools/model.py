@@ -81,6 +81,7 @@ BUGS = [
     ("slab", 3, "ONE_LOOK", "one look at stacks and hands, though slabs have moved meanwhile"),
     ("slab", 4, "TRIM_ENDLESS", "two trims move slabs to and fro, as long as there are any"),
     ("defer", 1, "BARRIER_COUNTS", "the barrier counts what was served (as the code was)"),
+    ("defer", 1, "NOT_CLOSED", "frees are put off while the barrier waits, so a flood may keep it"),
     ("defer", 1, "NO_KICK", "a service that gives up does not ask for another"),
     ("defer", 1, "EMPTY_BY_COUNT", "a service that has made as many as there were says that none is left"),
     ("defer", 1, "SERVE_WITH_IRQS", "the thread serves with interrupts on"),
