@@ -36,8 +36,6 @@ void reclaim_answer(void);
 u64 mm_reports(void);
 /* While true, reports are counted but not printed (tests that provoke them). */
 void mm_reports_quiet(bool quiet);
-/* Would a report be printed now? */
-bool mm_reports_printed(void);
 /* The text of the newest report. */
 const char *mm_last_report(void);
 

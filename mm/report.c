@@ -3,7 +3,8 @@
  *
  * Policy: a bad free or a bad argument is reported with the call, the pointer,
  * the CPU and the context, counted, and ignored: the call has no effect. With
- * panic_on_bad_free=1 it is a panic. mm_report never touches what the pointer
+ * panic_on_bad_free=1 it is a panic. Want of memory is no bad call: it is counted
+ * elsewhere, and never comes here. mm_report never touches what the pointer
  * points to, takes no lock and may be called in any context.
  */
 #include "kernel/cmdline.h"
@@ -15,7 +16,7 @@
 #include "mm/mm.h"
 
 static s64 panic_on_bad_free;
-KPARAM_INT(panic_on_bad_free, "panic_on_bad_free", 0, 1, "1: a bad free is a panic; 0: reported and ignored");
+KPARAM_INT(panic_on_bad_free, "panic_on_bad_free", 0, 1, "1: any bad call is a panic; 0: reported and ignored");
 
 #define REPORTS_PRINTED 500
 
@@ -82,11 +83,6 @@ u64 mm_reports(void)
 void mm_reports_quiet(bool q)
 {
 	quiet = q;
-}
-
-bool mm_reports_printed(void)
-{
-	return !quiet && mm_reports() < REPORTS_PRINTED;
 }
 
 const char *mm_last_report(void)

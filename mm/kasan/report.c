@@ -40,7 +40,7 @@ static __printf(1, 2) void line(const char *fmt, ...)
 		text[at + n + 1] = 0;
 		text_used = at + n + 1;
 	}
-	if (mm_reports_printed())
+	if (mm_report_wanted())
 		printk("kasan: %s\n", buf);
 }
 

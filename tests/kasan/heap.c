@@ -7,6 +7,8 @@
 #include "kernel/hooks.h"
 #include "kernel/printk.h"
 #include "mm/internal.h"
+#include "mm/mm.h"
+#include "tests/caught.h"
 #include "tests/kasan/bad.h"
 #include "tests/test.h"
 
@@ -328,4 +330,28 @@ TEST(kasan, twice_at_once, "of two CPUs that free the same object at the same ti
 		REQUIRE(racing[i] != NULL);
 	}
 	expect_reports_here(race, NULL, RACES, "double free");
+}
+
+/* ---- what is printed of it ---- */
+
+#define QUIET_REPORTS 600 /* more than are printed since boot */
+
+TEST(kasan, details_printed, "after many reports that were counted quietly one is printed with all its details")
+{
+	char *p = kmalloc(40, GFP_KERNEL);
+	const char *text;
+
+	REQUIRE(p != NULL);
+	test_expect_reports(QUIET_REPORTS + 1);
+	for (unsigned int i = 0; i < QUIET_REPORTS; i++)
+		write_1(p + 40);
+	mm_reports_quiet(false);
+	text = caught(write_1, p + 40);
+	mm_reports_quiet(true);
+	EXPECT(line_with(text, "kasan: out of bounds: write of 1 bytes at "));
+	EXPECT(line_with(text, "kasan: 0 bytes behind the object of 40 bytes at "));
+	EXPECT(line_with(text, "kasan: allocated on CPU "));
+	EXPECT(line_with(text, "kasan: shadow of "));
+	EXPECT(line_with(text, "mm: bad call: write of 1("));
+	kfree(p);
 }
