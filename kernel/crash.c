@@ -5,6 +5,7 @@
  */
 #include "kernel/crash.h"
 #include <anyctx/cpu.h>
+#include <anyctx/mempool.h>
 #include <anyctx/rcupdate.h>
 #include <anyctx/slab.h>
 #include <anyctx/smp.h>
@@ -20,7 +21,8 @@
 static const char *crash;
 KPARAM_STR(crash, "crash",
 	   "end badly: panic, everywhere, stack, threadstack, deadlock, unheld, triple, hang, badfree, nocache, rcu, rcuwait, "
-	   "rcubarrier, rcubarrierwait, rcuoffline, offline, callwait, cpuslock; wild, null, readonly, execute, division, opcode, "
+	   "rcubarrier, rcubarrierwait, rcuoffline, offline, callwait, cpuslock, cacheend, shrink, freebarrier, "
+	   "pool, poolsize, poolend; wild, null, readonly, execute, division, opcode, "
 	   "protection, breakpoint, debugtrap, overflow; circle, mutex, mutextry, mutexfree, unlock, end, sleep, "
 	   "timeout, yield");
 
@@ -168,6 +170,36 @@ static void crash_cpuslock(void)
 	cpus_read_unlock();
 }
 
+static void crash_cacheend(void)
+{
+	kmem_cache_destroy(NULL);
+}
+
+static void crash_shrink(void)
+{
+	kmem_cache_shrink(NULL);
+}
+
+static void crash_freebarrier(void)
+{
+	defer_free_barrier();
+}
+
+static void crash_pool(void)
+{
+	mempool_create_kmalloc_pool(1, 64);
+}
+
+static void crash_poolsize(void)
+{
+	mempool_resize(NULL, 1);
+}
+
+static void crash_poolend(void)
+{
+	mempool_destroy(NULL);
+}
+
 static const struct crash crashes[] = {
 	{ "panic", crash_panic },           { "everywhere", crash_everywhere },   { "stack", crash_stack_start },
 	{ "deadlock", crash_deadlock },     { "unheld", crash_unheld },           { "triple", crash_triple },
@@ -175,7 +207,9 @@ static const struct crash crashes[] = {
 	{ "threadstack", crash_threadstack }, { "rcu", crash_rcu },               { "rcuwait", crash_rcuwait },
 	{ "rcubarrier", crash_rcubarrier }, { "rcubarrierwait", crash_rcubarrierwait },
 	{ "rcuoffline", crash_rcuoffline }, { "offline", crash_offline },         { "callwait", crash_callwait },
-	{ "cpuslock", crash_cpuslock },
+	{ "cpuslock", crash_cpuslock },     { "cacheend", crash_cacheend },       { "shrink", crash_shrink },
+	{ "freebarrier", crash_freebarrier }, { "pool", crash_pool },             { "poolsize", crash_poolsize },
+	{ "poolend", crash_poolend },
 };
 
 crash_fn_t crash_find(const struct crash *list, unsigned int n, const char *how)

@@ -7,7 +7,7 @@
  *
  * A cache's magazines come from kmalloc, kmalloc's own from the per-CPU areas.
  *
- * create, destroy, shrink: thread context. The others: any.
+ * create: thread; destroy, shrink: thread, interrupts on. The others: any context.
  */
 #include "kernel/context.h"
 #include "kernel/panic.h"
@@ -211,23 +211,28 @@ static struct kmem_cache *free_slot(const char *name, const char **why)
 	return slot;
 }
 
+/* The one failure that is no bad call. */
+static const char no_memory[] = "no memory for its magazines";
+
 struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align,
 				     unsigned int flags, void (*ctor)(void *))
 {
 	const char *why = bad_cache(name, size, align, flags);
 	struct kmem_cache *s = NULL;
-	u64 irq = spin_lock_irqsave(&cache_lock);
+	u64 irq;
 
+	check_in_thread("kmem_cache_create");
+	irq = spin_lock_irqsave(&cache_lock);
 	if (!why)
 		s = free_slot(name, &why);
 	if (s && !cache_setup(s, (u32)(s - caches), name, size, align, flags, ctor)) {
-		why = "no memory for its magazines";
+		why = no_memory;
 		s = NULL;
 	}
 	spin_unlock_irqrestore(&cache_lock, irq);
 	if (!s && flags & SLAB_PANIC)
 		panic("kmem_cache_create(%s): %s", name ? name : "(null)", why);
-	if (!s)
+	if (!s && why != no_memory)
 		mm_report("kmem_cache_create", NULL, "%s: %s", name ? name : "(null)", why);
 	return s;
 }
@@ -276,7 +281,7 @@ static u64 shrink(struct kmem_cache *s)
 
 u64 kmem_cache_shrink(struct kmem_cache *s)
 {
-	check_in_thread("kmem_cache_shrink");
+	check_may_wait("kmem_cache_shrink");
 	return bad_cache_pointer("kmem_cache_shrink", s) ? 0 : shrink(s);
 }
 
@@ -307,6 +312,7 @@ int kmem_cache_destroy(struct kmem_cache *s)
 {
 	u64 left, tries = DESTROY_TRIES;
 
+	check_may_wait("kmem_cache_destroy");
 	if (!s)
 		return 0;
 	if (bad_cache_pointer("kmem_cache_destroy", s))

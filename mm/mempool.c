@@ -15,7 +15,7 @@
  * does not need are kept by resize. A thread keeps its CPU while it has a slot, so no
  * other thread of that CPU waits for it in vain.
  *
- * create, destroy, resize: thread; everything else: any context, any CPU.
+ * create, destroy, resize: thread, interrupts on; everything else: any context, any CPU.
  */
 #include "kernel/context.h"
 #include "mm/internal.h"
@@ -265,7 +265,7 @@ int mempool_resize(mempool_t *pool, int new_min_nr)
 	u32 was = 0, min_nr = (u32)new_min_nr;
 	int err = 0;
 
-	check_in_thread("mempool_resize");
+	check_may_wait("mempool_resize");
 	if (bad_min("mempool_resize", pool, new_min_nr))
 		return -EINVAL;
 	if (!__atomic_compare_exchange_n(&pool->resizing, &was, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -293,7 +293,7 @@ mempool_t *mempool_create(int min_nr, mempool_alloc_t *alloc_fn, mempool_free_t 
 {
 	struct mempool *pool;
 
-	check_in_thread("mempool_create");
+	check_may_wait("mempool_create");
 	if (bad_min("mempool_create", NULL, min_nr))
 		return NULL;
 	if (!alloc_fn || !free_fn) {
@@ -318,6 +318,7 @@ int mempool_destroy(mempool_t *pool)
 {
 	unsigned int here;
 
+	check_may_wait("mempool_destroy");
 	if (!pool)
 		return 0;
 	here = mempool_in_reserve(pool);

@@ -214,7 +214,7 @@ CRASHES = {
     "deadlock": (everywhere(r"spin_lock\(0x[0-9a-f]{16}\): CPU CPUNR holds it already and would wait for ever$"), "spin_lock"),
     "unheld": (everywhere(r"spin_unlock\(0x[0-9a-f]{16}\) on CPU CPUNR: owner is 0$"), "spin_unlock"),
     "badfree": (everywhere(r"mm: bad call: kfree(_nolock)?\(1000\) on CPU CPUNR in CONTEXT: "), "mm_report"),
-    "nocache": (everywhere(r"kmem_cache_create\(no-cache\): object size"), ""),
+    "nocache": (thread_call("kmem_cache_create", *2 * [r"kmem_cache_create\(no-cache\): object size"]), ""),
     "rcu": (everywhere("synchronize_rcu inside a reader: it would wait for itself$"), "synchronize_rcu"),
     "rcuwait": (thread_call("synchronize_rcu"), "synchronize_rcu"),
     "rcubarrier": (everywhere("rcu_barrier inside a reader: it would wait for itself$"), "rcu_barrier"),
@@ -223,6 +223,12 @@ CRASHES = {
     "offline": (thread_call("cpu_down", "cpu_down on CPU 1: it is a call of CPU 0's$"), "cpu_down"),
     "callwait": (thread_call("smp_call_function"), "smp_call_function"),
     "cpuslock": (thread_call("cpus_read_lock"), "cpus_read_lock"),
+    "cacheend": (thread_call("kmem_cache_destroy"), "kmem_cache_destroy"),
+    "shrink": (thread_call("kmem_cache_shrink"), "kmem_cache_shrink"),
+    "freebarrier": (thread_call("defer_free_barrier"), "defer_free_barrier"),
+    "pool": (thread_call("mempool_create"), "mempool_create"),
+    "poolsize": (thread_call("mempool_resize"), "mempool_resize"),
+    "poolend": (thread_call("mempool_destroy"), "mempool_destroy"),
     "circle": (thread_call("rt_mutex_lock", r"rt_mutex_lock\(0x[0-9a-f]{16}\): thread cpu would wait for itself$", None), "rt_mutex_lock"),
     "mutex": (thread_call("rt_mutex_lock", r"rt_mutex_lock\(0x[0-9a-f]{16}\): thread cpu would wait for itself$"), "rt_mutex_lock"),
     "mutextry": (thread_call("rt_mutex_trylock", None, None), "rt_mutex_trylock"),
@@ -236,7 +242,7 @@ CRASHES = {
 ARGS_OF = {"badfree": "panic_on_bad_free=1"}
 OF_DEBUG = ("breakpoint", "debugtrap")             # these are a breakpoint's context, whatever was there before
 BY_OTHERS = ("threadstack", "unlock", "end")        # in a thread that may be on any CPU
-IN_ALLOCATOR = ("badfree", "nocache")
+IN_ALLOCATOR = ("badfree", "nocache", "cacheend", "shrink", "freebarrier", "pool", "poolsize", "poolend")
 
 
 def crash(kind, where, cpu):

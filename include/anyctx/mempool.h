@@ -10,7 +10,8 @@
  * Contexts. mempool_alloc and mempool_free: any, if the pool's functions may be called
  * there; those below may, and wait for other CPUs' caches only in threads, with
  * __GFP_RECLAIM. mempool_create and its forms, mempool_resize, mempool_destroy: thread,
- * interrupts on. Bad calls are reported as by slab.h, and do nothing.
+ * interrupts on; they look whether it is so, else it is a panic that names the call.
+ * Bad calls are reported as by slab.h, and do nothing.
  */
 #ifndef ANYCTX_MEMPOOL_H
 #define ANYCTX_MEMPOOL_H

@@ -2,9 +2,11 @@
  * slab.h - objects: kmalloc and its relatives, and caches of equal objects.
  *
  * Contexts. Calls ending in _nolock may be made at any instruction, in any
- * context. kmalloc, kzalloc, krealloc, kfree, ksize, kmem_cache_alloc and
- * kmem_cache_free may be made from thread and hard interrupt context.
- * kmem_cache_create, kmem_cache_destroy, kmem_cache_shrink and defer_free_barrier: thread only.
+ * context, and so may kmem_cache_size. kmalloc, kmalloc_node, kzalloc, krealloc, kfree,
+ * kfree_bulk, ksize, and kmem_cache_alloc and kmem_cache_free, also in bulk, may be made
+ * from thread and hard interrupt context. kmem_cache_create: thread. kmem_cache_destroy,
+ * kmem_cache_shrink and defer_free_barrier wait for other CPUs: thread, interrupts on.
+ * These four look whether it is so; else it is a panic that names the call.
  *
  * Any pointer, either call: kfree and kfree_nolock take whatever any of the
  * allocation calls here or in gfp.h returned, of any size.
@@ -14,8 +16,9 @@
  * Alignment is at least 8, from 9 bytes on 16; a power of two is aligned to itself (up to 4 KiB).
  *
  * Failure is NULL, and then no free memory for that size is left in the memory
- * the call may use. A bad free (double, wild, into the middle) is reported with
- * call, pointer and CPU, and ignored; `panic_on_bad_free=1` makes it a panic.
+ * the call may use. A bad call (an argument out of range; a free that is double, wild or
+ * into the middle) is reported with call, pointer and CPU, and ignored; `panic_on_bad_free=1`
+ * makes each a panic. NULL for want of memory is no bad call, and is not reported.
  */
 #ifndef ANYCTX_SLAB_H
 #define ANYCTX_SLAB_H
@@ -111,15 +114,16 @@ struct kmem_cache;
  * size 1 to KMALLOC_MAX_CACHE_SIZE; align 0 or a power of two up to PAGE_SIZE.
  * ctor is called once for each object when its slab is made; an object must be
  * freed in the constructed state, and keeps it while it is free. NULL: bad
- * argument (reported), name taken, too many caches, or no memory.
+ * argument, name taken, too many caches (all reported); or no memory (not reported).
  */
 struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 				     size_t align, unsigned int flags,
 				     void (*ctor)(void *));
 /*
  * Free the cache and all its slabs. Waits for what was deferred, and for a grace period
- * (rcupdate.h): so not inside a reader. If objects are
+ * (rcupdate.h): so not inside a reader. 0: it is gone, or s is NULL. If objects are
  * still allocated: a report, which lists some of them, -EBUSY, and the cache stays usable.
+ * -EINVAL, a report: s is no cache, or one of kmalloc's own.
  */
 int kmem_cache_destroy(struct kmem_cache *s);
 /* __GFP_ACCOUNT is for caches with SLAB_ACCOUNT, which need it not; else it is reported. */
@@ -150,8 +154,8 @@ u64 kmem_cache_shrink(struct kmem_cache *s);
 unsigned int kmem_cache_size(const struct kmem_cache *s);
 
 /*
- * Returns when every free that was deferred before the call, on any CPU, has
- * been done. Thread context.
+ * Returns when every free that was deferred before the call, on any CPU, has been done,
+ * however many come meanwhile: those are done at once, none is deferred until it returns.
  */
 void defer_free_barrier(void);
 
