@@ -393,6 +393,93 @@ static void op_look(const struct op *op)
 		FUZZ_CHECK(page_ref_count(virt_to_page(blocks[i].p)) == blocks[i].refs);
 }
 
+/* ---- many at once ---- */
+
+#define MANY 12
+
+/* All or none. With none those before the last one have gone back, so memory may be there
+ * again; for a single one the rule is that of a single call. */
+static void alloc_many(int i, const struct op *op, size_t n)
+{
+	bool nolock = must_not_wait() || op->b & 32;
+	int nid = nolock ? nid_of(op->b) : NUMA_NO_NODE;
+	gfp_t gfp = nolock ? gfp_of(op->b) : gfp_of(op->b) & ~__GFP_THISNODE;
+	void *objs[MANY];
+	size_t got;
+
+	call_begin();
+	got = nolock ? kmem_cache_alloc_bulk_nolock(pool[i].s, gfp, nid, n, objs) :
+		       kmem_cache_alloc_bulk(pool[i].s, gfp, n, objs);
+	step_end();
+	FUZZ_CHECK(got == n || !got);
+	if (!got && n == 1)
+		null_check("kmem_cache_alloc_bulk", pool[i].s->min_order, pool[i].s, gfp, nid);
+	for (size_t k = 0; k < got; k++) {
+		FUZZ_CHECK(ksize(objs[k]) == pool[i].size);
+		align_check(objs[k], pool[i].align);
+		node_check(objs[k], gfp, nid);
+		pool[i].objects++;
+		take((struct block){ .p = objs[k], .usable = pool[i].size, .kind = BLOCK_OBJECT, .cache = (u8)i },
+		     gfp & __GFP_ZERO && !pool[i].ctor);
+	}
+}
+
+/* The next one, from the at-th block on, that such a call may free: of that cache, or of
+ * any (-1) and of kmalloc; it is nobody's any more. NULL: there is none. */
+static void *give_up_one(u16 at, int cache)
+{
+	for (unsigned int k = 0; k < nr_blocks; k++) {
+		unsigned int i = (at + k) % nr_blocks;
+		struct block b = blocks[i];
+
+		if (b.refs > 1 || !(b.kind == BLOCK_OBJECT ? cache < 0 || b.cache == cache :
+						  b.kind == BLOCK_KMALLOC && cache < 0))
+			continue;
+		block_check(&b, b.usable);
+		block_remove(i);
+		if (b.kind == BLOCK_OBJECT && pool[b.cache].ctor)
+			memset(b.p, constructed(b.cache), b.usable);
+		if (b.kind == BLOCK_OBJECT)
+			pool[b.cache].objects--;
+		return b.p;
+	}
+	return NULL;
+}
+
+/* What is not there is NULL, which is left out. */
+static void free_many(int i, const struct op *op, size_t n)
+{
+	bool nolock = must_not_wait() || op->b & 32, any = op->b & 64;
+	void *objs[MANY];
+
+	for (size_t k = 0; k < n; k++)
+		objs[k] = give_up_one(op->a, any ? -1 : i);
+	last_freed = NULL;
+	step_begin();
+	if (any && nolock)
+		kfree_bulk_nolock(n, objs);
+	else if (any)
+		kfree_bulk(n, objs);
+	else if (nolock)
+		kmem_cache_free_bulk_nolock(pool[i].s, n, objs);
+	else
+		kmem_cache_free_bulk(pool[i].s, n, objs);
+	step_end();
+}
+
+static void op_many(const struct op *op)
+{
+	int i = cache_choose(op->a);
+	size_t n = 1 + (op->a >> 8) % MANY;
+
+	if (i < 0 || nr_blocks + n >= MAX_BLOCKS - 2)
+		return;
+	if (op->b & 128)
+		free_many(i, op, n);
+	else
+		alloc_many(i, op, n);
+}
+
 /* ---- krealloc ---- */
 
 /* What it returned, in place of the old one, of which the first n bytes are kept. */
@@ -496,7 +583,7 @@ static void op_cache_create(const struct op *op)
 	s = kmem_cache_create(name, size, align, flags, op->b & 32 ? constructors[i] : NULL);
 	step_end();
 	if (!s) {
-		reports_wanted++; /* that there is no memory for it is reported as well */
+		reports_wanted += bad; /* want of memory is not reported */
 		if (!bad)
 			null_check("kmem_cache_create", 1, &caches[class_of(8192) + 1], 0, -1);
 		return;
@@ -648,12 +735,16 @@ static void op_bad(const struct op *op)
 
 static void (*const ops[])(const struct op *) = {
 	op_kmalloc, op_free, op_pages, op_object, op_krealloc, op_cache_create, op_cache_destroy, op_fail,
-	op_look, op_get_page, op_shrink, op_barrier, op_quiesce, op_bad,
+	op_look, op_get_page, op_shrink, op_barrier, op_quiesce, op_bad, op_many,
 };
+#define FIRST_OPS 14     /* what the corpus' older inputs choose from */
+#define LATER_FROM 0xe0  /* a byte from here on chooses from the others */
 
 void op_read(struct op *op, struct fuzz_input *in)
 {
-	op->kind = fuzz_u8(in) % ARRAY_SIZE(ops);
+	u8 n = fuzz_u8(in);
+
+	op->kind = n < LATER_FROM ? n % FIRST_OPS : FIRST_OPS + n % (ARRAY_SIZE(ops) - FIRST_OPS);
 	op->a = fuzz_u16(in);
 	op->b = fuzz_u16(in);
 	op->c = op->kind >= 4 && op->kind <= 7 ? fuzz_u16(in) : 0;
