@@ -12,6 +12,8 @@
  * structures agrees with the counters.
  */
 #include <anyctx/llist.h>
+#include <anyctx/mempool.h>
+#include <anyctx/rcupdate.h>
 #include <arch/irq.h>
 #include "lib/string.h"
 #include "mm/internal.h"
@@ -37,6 +39,7 @@ static unsigned int nr_held, turn;
 static u64 calls, pages_taken, nulls;
 static bool nolock_only, irqs_off;
 static struct kmem_cache *plain, *constructed;
+static mempool_t *pool; /* of plain */
 
 #define CACHE_SIZE 200
 #define BUILT 0x600d600d600d600dUL
@@ -156,6 +159,40 @@ static void *give_frozen(size_t size)
 	return address(alloc_frozen_pages_nolock(0, NUMA_NO_NODE, order_of(size)));
 }
 
+#define MANY 7
+
+/* One of many, the others go back at once. */
+static void *one_of(void **objs, size_t n)
+{
+	EXPECT_EQ(n, MANY);
+	if (n != MANY)
+		return NULL;
+	kmem_cache_free_bulk_nolock(plain, MANY - 1, objs + 1);
+	return objs[0];
+}
+
+static void *give_bulk(size_t size)
+{
+	void *objs[MANY];
+
+	(void)size;
+	return one_of(objs, kmem_cache_alloc_bulk(plain, GFP_ATOMIC, MANY, objs));
+}
+
+static void *give_bulk_nolock(size_t size)
+{
+	void *objs[MANY];
+
+	(void)size;
+	return one_of(objs, kmem_cache_alloc_bulk_nolock(plain, __GFP_ZERO, NUMA_NO_NODE, MANY, objs));
+}
+
+static void *give_pool(size_t size)
+{
+	(void)size;
+	return mempool_alloc(pool, 0);
+}
+
 /* ---- the calls that take: what may be given to them, by who gave it ---- */
 
 static void take_kmem_cache(void *p, size_t size)
@@ -210,6 +247,68 @@ static void take_frozen(void *p, size_t size)
 	free_frozen_pages(virt_to_page(p), order_of(size));
 }
 
+/* With a NULL, which is left out. */
+static void take_cache_bulk(void *p, size_t size)
+{
+	(void)size;
+	kmem_cache_free_bulk(plain, 2, (void *[]){ NULL, p });
+}
+
+static void take_cache_bulk_nolock(void *p, size_t size)
+{
+	(void)size;
+	kmem_cache_free_bulk_nolock(plain, 2, (void *[]){ NULL, p });
+}
+
+static void take_kfree_bulk(void *p, size_t size)
+{
+	(void)size;
+	kfree_bulk(2, (void *[]){ p, NULL });
+}
+
+static void take_kfree_bulk_nolock(void *p, size_t size)
+{
+	(void)size;
+	kfree_bulk_nolock(2, (void *[]){ p, NULL });
+}
+
+static void take_pool(void *p, size_t size)
+{
+	(void)size;
+	mempool_free(p, pool);
+}
+
+/* When nobody reads any more: it is back before the case looks at the pages. */
+static void take_rcu_nolock(void *p, size_t size)
+{
+	(void)size;
+	EXPECT(kfree_rcu_nolock(p));
+}
+
+static void free_plain(struct rcu_head *head)
+{
+	kmem_cache_free_nolock(plain, head);
+}
+
+static void take_call_rcu(void *p, size_t size)
+{
+	(void)size;
+	call_rcu(p, free_plain);
+}
+
+struct with_head {
+	u64 before;
+	struct rcu_head head;
+};
+
+static void take_kfree_rcu(void *p, size_t size)
+{
+	struct with_head *w = p;
+
+	(void)size;
+	kfree_rcu(w, head);
+}
+
 /* ---- who gives what, and who takes it back: nolock is the way of any context ---- */
 
 enum kind { OBJECT, ONE_SIZE, BLOCK };
@@ -232,6 +331,11 @@ static const struct giver {
 	{ "kmalloc_nolock, constant", give_nolock_constant, take_kfree, take_kfree_nolock, ONE_SIZE, true, false },
 	{ "kmem_cache_alloc", give_cache, take_kmem_cache, take_kmem_cache_nolock, ONE_SIZE, false, false },
 	{ "kmem_cache_alloc_nolock", give_cache_nolock, take_kfree, take_kmem_cache_nolock, ONE_SIZE, true, true },
+	{ "kmem_cache_alloc_bulk", give_bulk, take_cache_bulk, take_cache_bulk_nolock, ONE_SIZE, false, false },
+	{ "kmem_cache_alloc_bulk_nolock", give_bulk_nolock, take_kfree_bulk, take_kfree_bulk_nolock, ONE_SIZE, true, true },
+	{ "mempool_alloc", give_pool, take_pool, take_pool, ONE_SIZE, true, false },
+	{ "kmalloc_nolock, kfree_rcu", give_nolock_constant, take_kfree_rcu, take_rcu_nolock, ONE_SIZE, true, false },
+	{ "kmem_cache_alloc_nolock, call_rcu", give_cache_nolock, take_call_rcu, take_call_rcu, ONE_SIZE, true, true },
 	{ "constructed", give_constructed, take_constructed, take_constructed, ONE_SIZE, true, false },
 	{ "alloc_pages", give_pages, take_pages, take_pages_nolock, BLOCK, false, false },
 	{ "alloc_pages_node", give_pages_node, take_pages, take_pages_nolock, BLOCK, false, false },
@@ -267,10 +371,11 @@ static bool is_zero(const char *p, size_t size)
 	return !size;
 }
 
-/* What a power of two is aligned to is itself, to a page at most; everything else to 8. */
+/* What a power of two is aligned to is itself, to a page at most; what else has no alignment
+ * of its own, to 8, and from 9 bytes on to 16. */
 static bool well_placed(const struct giver *g, const void *p, size_t size)
 {
-	size_t align = g->kind == BLOCK ? PAGE_SIZE << order_of(size) : 8;
+	size_t align = g->kind == BLOCK ? PAGE_SIZE << order_of(size) : g->kind == OBJECT && size > 8 ? 16 : 8;
 
 	if (g->kind == OBJECT && !(size & (size - 1)) && size > align)
 		align = size < PAGE_SIZE ? size : PAGE_SIZE;
@@ -409,6 +514,7 @@ static void on_cpu(enum context ctx, unsigned int cpu)
 		run_in(ctx, cpu, get_all, NULL);
 		run_in(ctx, turn & 2 ? other : cpu, put_all, NULL);
 	}
+	rcu_barrier();
 }
 
 static void to_the_last(enum context ctx, unsigned int cpu)
@@ -428,10 +534,13 @@ static void in_context(enum context ctx, bool off)
 	plain = kmem_cache_create("matrix-plain", CACHE_SIZE, 0, 0, NULL);
 	constructed = kmem_cache_create("matrix-built", CACHE_SIZE, 0, 0, build);
 	REQUIRE(plain && constructed);
+	pool = mempool_create_slab_pool(1, plain);
+	REQUIRE(pool != NULL);
 	for (unsigned int cpu = 0; cpu < num_online_cpus(); cpu++)
 		on_cpu(ctx, cpu);
 	to_the_last(ctx, 0);
 	to_the_last(ctx, num_online_cpus() - 1);
+	EXPECT_EQ(mempool_destroy(pool), 0);
 	EXPECT_EQ(kmem_cache_destroy(plain), 0);
 	EXPECT_EQ(kmem_cache_destroy(constructed), 0);
 	EXPECT_EQ(nulls, 0);

@@ -5,12 +5,12 @@
  */
 #include <anyctx/llist.h>
 #include "kernel/hooks.h"
+#include "kernel/run_in.h"
 #include "lib/bits.h"
 #include "mm/internal.h"
 #include "mm/mm.h"
 #include "mm/walk.h"
 #include "tests/ballast.h"
-#include "kernel/run_in.h"
 #include "tests/keep.h"
 #include "tests/pattern.h"
 #include "tests/test.h"
