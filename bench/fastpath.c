@@ -18,7 +18,6 @@ struct call {
 	size_t size; /* or order */
 	gfp_t gfp;
 	unsigned int n; /* calls traced */
-	unsigned int put_first;
 	void *held[HELD];
 	struct kmem_cache *cache;
 };

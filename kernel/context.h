@@ -35,11 +35,6 @@ static inline bool in_nmi(void)
 	return this_cpu_read64(context_depth) & 0xff00;
 }
 
-static inline bool in_interrupt(void)
-{
-	return this_cpu_read64(context_depth) != 0;
-}
-
 static inline bool in_thread(void)
 {
 	return this_cpu_read64(context_depth) == 0;

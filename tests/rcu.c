@@ -4,6 +4,7 @@
  */
 #include <anyctx/rcupdate.h>
 #include <arch/irq.h>
+#include "kernel/hooks.h"
 #include "kernel/rcu.h"
 #include "mm/cache.h"
 #include "mm/mm.h"
@@ -49,6 +50,72 @@ TEST(rcu, reader_waited_for, "a reader in any context of another CPU is waited f
 	for (unsigned int ctx = 0; ctx < NR_CONTEXT; ctx++)
 		check_reader((enum context)ctx, num_online_cpus() - 1);
 }
+
+/* ---- what readers see ---- */
+
+#define PUBLISHED 60
+#define WORDS 8
+
+static u64 *published; /* all words equal, and none 0 */
+static u64 looks, torn;
+static u32 enough;
+
+static void look_at_published(void *unused)
+{
+	const u64 *p;
+
+	(void)unused;
+	rcu_read_lock();
+	p = rcu_dereference(published);
+	for (unsigned int i = 0; p && i < WORDS; i++)
+		if (!READ_ONCE(p[i]) || READ_ONCE(p[i]) != READ_ONCE(p[0]))
+			__atomic_fetch_add(&torn, 1, __ATOMIC_RELAXED);
+	rcu_read_unlock();
+	__atomic_fetch_add(&looks, p != NULL, __ATOMIC_RELAXED);
+}
+
+static void look_until_enough(void *unused)
+{
+	while (!__atomic_load_n(&enough, __ATOMIC_ACQUIRE))
+		look_at_published(unused);
+}
+
+/* The old one is spoilt when nobody may look at it any more. */
+static bool publish(u64 number)
+{
+	u64 *new = number ? kmalloc(WORDS * sizeof(u64), GFP_KERNEL) : NULL, *old = published;
+
+	for (unsigned int i = 0; new && i < WORDS; i++)
+		new[i] = number;
+	rcu_assign_pointer(published, new);
+	synchronize_rcu();
+	for (unsigned int i = 0; old && i < WORDS; i++)
+		WRITE_ONCE(old[i], 0);
+	kfree(old);
+	return new || !number;
+}
+
+TEST(rcu, published, "a reader of any context sees what was published whole, to the end of its grace period")
+{
+	unsigned int other = num_online_cpus() - 1;
+
+	looks = torn = 0;
+	enough = 0;
+	if (other)
+		cpu_thread_run(other, look_until_enough, NULL);
+	for (u64 n = 1; n <= PUBLISHED; n++) {
+		EXPECT(publish(n));
+		run_in((enum context)(n % NR_CONTEXT), 0, look_at_published, NULL);
+	}
+	EXPECT(publish(0));
+	__atomic_store_n(&enough, 1, __ATOMIC_RELEASE);
+	if (other)
+		cpu_thread_wait(other);
+	EXPECT_EQ(torn, 0);
+	EXPECT(looks >= PUBLISHED);
+}
+
+/* ---- a reader of one's own ---- */
 
 static u64 wanted;
 

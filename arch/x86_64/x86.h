@@ -88,7 +88,6 @@ static __always_inline struct cpuid cpuid(u32 leaf, u32 sub)
 #define MSR_APIC_BASE 0x1b
 #define MSR_PAT 0x277
 #define MSR_EFER 0xc0000080
-#define MSR_FS_BASE 0xc0000100
 #define MSR_GS_BASE 0xc0000101
 #define EFER_LME (1UL << 8)
 #define EFER_NXE (1UL << 11)

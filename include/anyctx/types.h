@@ -27,9 +27,7 @@ typedef int64_t s64;
 #define __aligned(n) __attribute__((aligned(n)))
 #define __section(s) __attribute__((section(s)))
 #define __used __attribute__((used))
-#define __maybe_unused __attribute__((unused))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
-#define __must_check __attribute__((warn_unused_result))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -53,12 +51,10 @@ typedef int64_t s64;
 #define NUMA_NO_NODE (-1)
 
 /* Linux's error numbers, returned negated. */
-#define ENOENT 2
 #define EAGAIN 11
 #define ENOMEM 12
 #define EBUSY 16
 #define EINVAL 22
 #define ENOSYS 38
-#define ETIMEDOUT 110
 
 #endif
