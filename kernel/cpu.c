@@ -69,6 +69,7 @@ void smp_set_online(unsigned int n)
 	WRITE_ONCE(possible, n);
 	__atomic_store_n(&cpu_online_mask, ~0UL >> (64 - n), __ATOMIC_SEQ_CST);
 	__atomic_store_n(&cpu_active_mask, ~0UL >> (64 - n), __ATOMIC_SEQ_CST);
+	rcu_set_online(~0UL >> (64 - n));
 }
 
 void cpus_read_lock(void)
@@ -112,6 +113,7 @@ static void go_offline(void)
  * changes them. The IPIs are for what others put on the lists since. */
 static void go_online(void)
 {
+	rcu_join();
 	__atomic_fetch_or(&cpu_online_mask, my_bit(), __ATOMIC_SEQ_CST);
 	rcu_note_quiet();
 	arch_timer_set(tick_hz());
@@ -153,6 +155,7 @@ static void leave(void *unused)
 	go_offline();
 	rcu_left();
 	mm_cpu_flush();
+	rcu_part();
 	__atomic_store_n(state, PARKED, __ATOMIC_RELEASE);
 	while (__atomic_load_n(state, __ATOMIC_ACQUIRE) == PARKED)
 		arch_park(state, PARKED);

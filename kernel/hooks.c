@@ -16,6 +16,7 @@
 #include <arch/irq.h>
 #include <arch/sanitize.h>
 #include "kernel/panic.h"
+#include "kernel/rcu.h"
 #include "kernel/sched.h"
 #include "kernel/smp.h"
 #include "kernel/tick.h"
@@ -116,17 +117,34 @@ void kernel_nmi(struct regs *r)
 	lock_ends("an NMI", mark);
 }
 
+static bool call_trap_hook(struct regs *r, u64 dr6)
+{
+	trap_hook_t fn = __atomic_load_n(&trap_hook, __ATOMIC_ACQUIRE);
+	bool handled = fn && fn(r, dr6);
+
+	if (unlikely(!cpu_online(smp_processor_id())) && arch_debug_disturbed())
+		mm_cpu_flush(); /* it goes, and is to keep nothing of what the hook has left */
+	return handled;
+}
+
+/* Of a CPU that is offline: its readers are waited for as long as there may be some. */
+static bool call_trap_hook_reading(struct regs *r, u64 dr6)
+{
+	bool handled;
+
+	rcu_join();
+	handled = call_trap_hook(r, dr6);
+	rcu_part();
+	return handled;
+}
+
 bool kernel_debug_trap(struct regs *r, u64 dr6)
 {
 	u64 mark = lock_mark();
-	trap_hook_t fn;
 	bool handled;
 
 	hook_enter();
-	fn = __atomic_load_n(&trap_hook, __ATOMIC_ACQUIRE);
-	handled = fn && fn(r, dr6);
-	if (unlikely(!cpu_online(smp_processor_id())) && arch_debug_disturbed())
-		mm_cpu_flush(); /* it goes, and is to keep nothing of what the hook has left */
+	handled = likely(rcu_may_read()) ? call_trap_hook(r, dr6) : call_trap_hook_reading(r, dr6);
 	hook_leave();
 	lock_ends("a breakpoint's handler", mark);
 	return handled;

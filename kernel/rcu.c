@@ -13,9 +13,12 @@
  * these to the last (asking the CPUs, the look whether all were seen): one of a higher
  * priority may wait for the grace period and never let it go on.
  *
- * A CPU that is offline has no readers and is not waited for. Both ways it looks at the
- * grace period after its bit in the mask has changed, so it ends one that waited for it
- * alone, and is seen in one that began without it.
+ * A CPU that is offline and holds nothing any more is not waited for: its bit in a mask of
+ * RCU's own, which it changes itself, is clear. What still runs there between its going
+ * offline and that, functions of work and calls and handlers of breakpoints, may read. A
+ * breakpoint later on sets the bit for its handler. Whenever it has cleared its bit, and when it
+ * is online again, the CPU looks at the grace period: so it ends one that waited for it
+ * alone, and is seen in one whose asking it has missed.
  *
  * All functions: any context, but synchronize_rcu and rcu_init.
  */
@@ -36,6 +39,7 @@
 DEFINE_PER_CPU(struct rcu_cpu, rcu_cpu);
 static DEFINE_PER_CPU(struct irq_work, rcu_work);
 static u64 gp, wanted_number;
+static u64 reading = 1; /* a bit for each CPU whose readers are waited for */
 
 static u64 load(const u64 *p)
 {
@@ -81,13 +85,17 @@ void rcu_want(u64 number)
 	preempt_enable();
 }
 
-/* g as it was read: if every CPU has been seen outside in it, it is over. */
+static bool waits_in(u64 g, unsigned int cpu)
+{
+	return load(&reading) >> cpu & 1 && load(&per_cpu_ptr(rcu_cpu, cpu)->seen) < NUMBER(g);
+}
+
+/* g as it was read: if every CPU has been seen outside in it, it is over. Who comes to be
+ * reading behind our look reads what is new. */
 static void end_if_all_seen(u64 g)
 {
-	unsigned int c;
-
-	for_each_online_cpu(c)
-		if (load(&per_cpu_ptr(rcu_cpu, c)->seen) < NUMBER(g))
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
+		if (waits_in(g, c))
 			return;
 	if (!cas(&gp, g, g & ~RUNNING))
 		return;
@@ -137,7 +145,7 @@ bool rcu_waits_for(unsigned int cpu)
 {
 	u64 g = load(&gp);
 
-	return g & RUNNING && cpu_online(cpu) && load(&per_cpu_ptr(rcu_cpu, cpu)->seen) < NUMBER(g);
+	return g & RUNNING && waits_in(g, cpu);
 }
 
 u64 rcu_ended(void)
@@ -145,6 +153,29 @@ u64 rcu_ended(void)
 	u64 g = load(&gp);
 
 	return g & RUNNING ? NUMBER(g) - 1 : NUMBER(g);
+}
+
+/* ------------------------------------------------- CPUs that go and come */
+
+void rcu_set_online(u64 cpus)
+{
+	__atomic_store_n(&reading, cpus, __ATOMIC_SEQ_CST);
+}
+
+bool rcu_may_read(void)
+{
+	return load(&reading) >> smp_processor_id() & 1;
+}
+
+void rcu_join(void)
+{
+	__atomic_fetch_or(&reading, 1UL << smp_processor_id(), __ATOMIC_SEQ_CST);
+}
+
+void rcu_part(void)
+{
+	__atomic_fetch_and(&reading, ~(1UL << smp_processor_id()), __ATOMIC_SEQ_CST);
+	rcu_note_quiet();
 }
 
 /* ------------------------------------------------------------- asking */

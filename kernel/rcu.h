@@ -35,6 +35,11 @@ void rcu_kick(unsigned int cpu);
 void rcu_leave(void);
 void rcu_left(void);
 void rcu_adopt(void);
+/* These are waited for: boot. This CPU from now on; is it? Not any more, as it reads nothing. */
+void rcu_set_online(u64 cpus);
+void rcu_join(void);
+bool rcu_may_read(void);
+void rcu_part(void);
 
 /*
  * At the end of memory. hurry: there is to be a grace period, if a free waits for one or
