@@ -78,9 +78,6 @@ COVERAGE :=
 COVERAGE_GCC := -O1 -fprofile-arcs -ftest-coverage -fprofile-update=atomic
 COVERAGE_CFLAGS := $(if $(COVERAGE),$(COVERAGE_GCC) -fprofile-info-section=gcov_info)
 in_mm = $(if $(filter mm/%,$(1)),$(2))
-# The cases are built for size, as the replay image has no room for more.
-TESTS_CFLAGS := $(if $(CONFIG_NO_REPLAY),,-Os)
-in_tests = $(if $(filter tests/%,$(1)),$(2))
 
 # ---- what there is to build
 C_SRCS := $(filter-out $(CONFIG_LEFT_OUT),$(sort $(foreach d,arch/x86_64 kernel mm lib tests bench $(CONFIG_DIRS),$(wildcard $(d)/*.c))))
@@ -106,7 +103,7 @@ FORCE:
 stamp = @mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' > $@
 CC_VERSION := $(shell $(CC) --version 2>/dev/null | head -n 1)
 $(BUILD)/flags.c: FORCE
-	$(call stamp,$(CC) $(CC_VERSION) $(CFLAGS) $(call CONFIG_FILE_CFLAGS,*) $(COVERAGE_CFLAGS) $(TESTS_CFLAGS))
+	$(call stamp,$(CC) $(CC_VERSION) $(CFLAGS) $(call CONFIG_FILE_CFLAGS,*) $(COVERAGE_CFLAGS))
 $(BUILD)/flags.asm: FORCE
 	$(call stamp,$(NASM) $(ASFLAGS))
 $(BUILD)/flags.ld: FORCE
@@ -121,7 +118,7 @@ $(BUILD)/tools.ok: tools/setup.sh
 $(BUILD)/%.o: %.c $(BUILD)/flags.c $(CONFIG:%=config/%.mk) | $(BUILD)/tools.ok
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) $(call CONFIG_FILE_CFLAGS,$*) $(CFLAGS_$*.o) $(call in_tests,$*,$(TESTS_CFLAGS)) $(call in_mm,$*,$(COVERAGE_CFLAGS)) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(call CONFIG_FILE_CFLAGS,$*) $(CFLAGS_$*.o) $(call in_mm,$*,$(COVERAGE_CFLAGS)) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
 
 $(BUILD)/%.asm.o: %.asm $(BUILD)/flags.asm | $(BUILD)/tools.ok
 	@mkdir -p $(@D)
