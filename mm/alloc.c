@@ -17,16 +17,10 @@
 #include "mm/slab_debug.h"
 #include <anyctx/smp.h>
 
+#define LOOKS 3 /* for an object that is free */
 #define FLUSH_MOST (2 * MAG_BATCH) /* by one free: it bounds its time */
 
 /* ------------------------------------------------------------ allocation */
-
-static void *taken(const struct kmem_cache *s, void *obj)
-{
-	if (obj)
-		object_take(s, obj, s->offset);
-	return obj;
-}
 
 /* The mode may have changed since the caller looked: what it kept goes back. */
 static void look_again(struct kmem_cache *s)
@@ -182,9 +176,13 @@ static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 {
 	void *obj;
 
+	moving_begin(s->id);
 	do {
 		obj = nid == NUMA_NO_NODE ? alloc_anywhere(s, gfp) : alloc_on_node(s, gfp, nid);
 	} while (obj && slab_debugged(s) && !slab_debug_alloc(s, obj));
+	if (obj)
+		object_take(s, obj, s->offset);
+	moving_end(s->id);
 	return obj;
 }
 
@@ -204,7 +202,7 @@ static __always_inline void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid
 		obj = alloc_try(s, gfp, nid);
 	if (!obj)
 		count_failure();
-	return taken(s, obj);
+	return obj;
 }
 
 /* The long ways keep the CPU: what is in a call's hands is in one call's a CPU. */
@@ -260,7 +258,9 @@ void cache_free_slow(struct kmem_cache *s, void *obj)
 {
 	mm_begin();
 	lock_section(s->name);
+	moving_begin(s->id);
 	free_slow(s, obj);
+	moving_end(s->id);
 	lock_done(s->name);
 	mm_end();
 }
@@ -295,15 +295,43 @@ bool object_is_free(struct kmem_cache *s, const void *obj)
 	return false;
 }
 
-/* The lists change while we walk, so one look is not enough for a no. */
+/* How many moves of the cache's objects have been begun; MOVING: one is under way. What has
+ * ended is read first: if it is as much as has been begun since, there was none then. */
+#define MOVING (~0UL)
+static u64 moves_begun(const struct kmem_cache *s)
+{
+	u64 n = 0;
+
+	for (unsigned int c = 0; c < 2 * num_possible_cpus(); c++) {
+		const struct cache_cpu *of = per_cpu_ptr(cache_cpu[c & 1 ? s->id : MOVING_ANY], c / 2);
+		u64 ended = load(&of->ended), begun = load(&of->begun);
+
+		if (begun != ended)
+			return MOVING;
+		n += begun;
+	}
+	return n;
+}
+
+/* Is it in use, with a mark that its user wrote? Only a look tells during which nothing was
+ * moved, so that it was not in a call's hands, nor went from where we had not looked yet to
+ * where we had; and only if nobody has had it since. */
+static bool looks_used(struct kmem_cache *s, const void *obj)
+{
+	u64 before = moves_begun(s);
+
+	return before != MOVING && !object_is_free(s, obj) && moves_begun(s) == before &&
+	       mark_get(obj, s->offset) == free_mark;
+}
+
+/* If no look can tell it is as good as sure: one object in 2^32 has the mark and is in use. */
 bool freed_twice(const char *call, struct kmem_cache *s, const void *obj)
 {
-	for (int i = 0; i < 3; i++)
-		if (object_is_free(s, obj)) {
-			mm_report(call, obj, "an object of %s that is free already (double free)", s->name);
-			return true;
-		}
-	return false;
+	for (int i = 0; i < LOOKS; i++)
+		if (looks_used(s, obj))
+			return false;
+	mm_report(call, obj, "an object of %s that is free already (double free)", s->name);
+	return true;
 }
 
 static bool in_use(const char *call, struct kmem_cache *s, void *p)

@@ -108,6 +108,21 @@ static struct kmem_cache *keeping_cache(const void *p)
 	return keeps_objects(s) ? s : NULL;
 }
 
+/* As many as make a run, from objs on: how many. */
+static unsigned int free_run(struct kmem_cache *s, void *const *objs, size_t n)
+{
+	unsigned int run;
+
+	mm_begin();
+	moving_begin(s->id); /* before the first is marked */
+	run = mark_run(s, objs, n);
+	if (run)
+		put_run(s, objs, run);
+	moving_end(s->id);
+	mm_end();
+	return run;
+}
+
 /* want: the cache that all are to be of; NULL: any. */
 static void free_bulk(const char *call, struct kmem_cache *want, size_t n, void *const *objs)
 {
@@ -124,11 +139,8 @@ static void free_bulk(const char *call, struct kmem_cache *want, size_t n, void 
 			cache_free_wrong(call, want, p);
 			continue;
 		}
-		mm_begin(); /* what is marked is in one call's hands a CPU */
-		run = s ? mark_run(s, objs + i, n - i) : 0;
-		if (run)
-			put_run(s, objs + i, (unsigned int)run);
-		mm_end();
+		if (s)
+			run = free_run(s, objs + i, n - i);
 		if (!run)
 			free_uncommon(p, call);
 	}
@@ -165,8 +177,8 @@ static size_t take_some(struct kmem_cache *s, size_t n, void **objs)
 	u64 got, i = 0;
 
 	mm_begin();
+	moving_begin(s->id);
 	got = magazine_pop_many(s, objs, n < MAG_BATCH ? n : MAG_BATCH);
-	mm_end();
 	while (i < got) {
 		if (likely(object_sound(s, objs[i]))) {
 			object_take(s, objs[i++], s->offset);
@@ -175,6 +187,8 @@ static size_t take_some(struct kmem_cache *s, size_t n, void **objs)
 		object_lost(s, objs[i]);
 		objs[i] = objs[--got];
 	}
+	moving_end(s->id);
+	mm_end();
 	return got;
 }
 

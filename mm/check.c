@@ -58,6 +58,14 @@ static void check_slab(struct page *head)
 	check_chain(s, head);
 }
 
+static void check_moves(u64 id, unsigned int cpu)
+{
+	const struct cache_cpu *c = per_cpu_ptr(cache_cpu[id], cpu);
+
+	if (c->begun != c->ended)
+		differ("moves of a cache's objects that have begun", id, c->begun, c->ended);
+}
+
 /* Each stack holds slabs of the cache and node that say that they are listed. */
 static u64 check_stack(const struct kmem_cache *s, u64 stack, int nid)
 {
@@ -104,6 +112,7 @@ static void check_cache(const struct kmem_cache *s, const struct walk *w)
 	for (unsigned int c = 0; c < num_possible_cpus(); c++) {
 		slabs += per_cpu_ptr(cache_cpu[s->id], c)->slabs;
 		check_magazine(s, c);
+		check_moves(s->id, c);
 	}
 	for (int nid = 0; nid < (int)num_nodes(); nid++) {
 		listed += check_stack(s, s->partial[nid].stack[0], nid) + check_stack(s, s->partial[nid].stack[1], nid);
@@ -189,6 +198,8 @@ unsigned int mm_check(void)
 	check_map();
 	check_counts(&w);
 	memcg_check(differ);
+	for (unsigned int c = 0; c < num_possible_cpus(); c++)
+		check_moves(MOVING_ANY, c);
 	for (u32 i = 1; i < MAX_CACHES; i++)
 		if (caches[i].live)
 			check_cache(&caches[i], &w);

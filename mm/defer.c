@@ -59,13 +59,16 @@ bool defer_free(void *obj)
 static enum local_result serve_one(void)
 {
 	u64 flags = arch_irq_save();
+	enum local_result r;
 	void *obj;
-	enum local_result r = local_pop(&defer_top, 0, NULL, &obj);
 
+	moving_begin(MOVING_ANY);
+	r = local_pop(&defer_top, 0, NULL, &obj);
 	if (r == LOCAL_DONE) {
 		slab_put(cache_of(obj), &obj, 1);
 		this_cpu_add64(defer_counts.served, 1);
 	}
+	moving_end(MOVING_ANY);
 	arch_irq_restore(flags);
 	return r;
 }

@@ -363,7 +363,7 @@ struct cache_cpu {
 	void **end;   /* behind the last slot */
 	u64 slabs;     /* slabs made minus slabs freed, on this CPU */
 	u64 start_none; /* 0 */
-	u64 unused[2]; /* to a line of 64 bytes */
+	u64 begun, ended; /* moves of free objects: moving_begin */
 };
 _Static_assert(__builtin_offsetof(struct cache_cpu, start_none) == __builtin_offsetof(struct cache_cpu, start_mul) + FRAME_CLOSER,
 	       "what a frame's FRAME_CLOSER leads to");
@@ -565,6 +565,24 @@ void hand_close(unsigned int slot);
 unsigned int hands_open(void);
 bool hand_open_here(void);
 unsigned int hands_open_on(unsigned int cpu);
+
+/*
+ * Around each piece of a long way that may have free objects of the cache in its hands: marked,
+ * and nowhere where others look. One add to the CPU's own count each; the CPU is kept between
+ * them. MOVING_ANY: of any cache.
+ */
+#define MOVING_ANY 0
+static __always_inline void moving_begin(u32 id)
+{
+	this_cpu_add64(cache_cpu[id].begun, 1);
+	__asm__ volatile("" : : : "memory");
+}
+
+static __always_inline void moving_end(u32 id)
+{
+	__asm__ volatile("" : : : "memory");
+	this_cpu_add64(cache_cpu[id].ended, 1);
+}
 
 /* A free object that has lost its mark: reported, and nobody gets it any more. */
 void object_lost(const struct kmem_cache *s, const void *obj);

@@ -147,12 +147,17 @@ u64 magazine_flush(struct kmem_cache *s, u64 max)
 	while (done < max) {
 		u64 want = mm_tight ? 1 : max - done < MAG_BATCH ? max - done : MAG_BATCH;
 		void *batch[MAG_BATCH];
-		unsigned int n = (unsigned int)magazine_pop_many(s, batch, want);
+		unsigned int n;
 
+		mm_begin();
+		moving_begin(s->id);
+		n = (unsigned int)magazine_pop_many(s, batch, want);
+		slabs_put(s, batch, n);
+		moving_end(s->id);
+		mm_end();
 		if (!n)
 			break;
 		done += n;
-		slabs_put(s, batch, n);
 		mm_point();
 	}
 	return done;
