@@ -95,6 +95,7 @@ struct task *kthread_create(int (*fn)(void *arg), void *arg, const char *name)
 	t->rsp = arch_new_stack(t->stack_top, run_thread);
 	t->parked = true;
 	WRITE_ONCE(t->cpu, least_busy_cpu());
+	WRITE_ONCE(t->life, t->life + 1); /* DEAD until then: late wakers of the one before do nothing */
 	__atomic_store_n(&t->state, TASK_PARKED, __ATOMIC_SEQ_CST);
 	return t;
 }
@@ -140,10 +141,14 @@ struct task *kthread_run_on_cpu(int (*fn)(void *arg), void *arg, unsigned int cp
 /* Its CPU has switched away from it for the last time; the joiner may take it at once. */
 void kthread_gone(struct task *t)
 {
-	struct task *joiner = __atomic_exchange_n(&t->joiner, TASK_GONE, __ATOMIC_SEQ_CST);
+	struct task *joiner = __atomic_load_n(&t->joiner, __ATOMIC_SEQ_CST);
+	u32 life;
 
+	do
+		life = joiner ? READ_ONCE(joiner->life) : 0;
+	while (!__atomic_compare_exchange_n(&t->joiner, &joiner, TASK_GONE, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 	if (joiner)
-		wake_up_process(joiner);
+		wake_up_life(joiner, life);
 }
 
 int kthread_join(struct task *t)

@@ -200,6 +200,7 @@ static void unlock_slow(struct rt_mutex *m)
 	struct task *me = current_task(), *next;
 	u64 flags = pi_lock_take();
 	struct rt_waiter *w = m->waiters;
+	u32 life;
 
 	if (owner_of(m) != me)
 		panic("rt_mutex_unlock(%p) by thread %s: owner is %s", (void *)m, me->name,
@@ -207,6 +208,7 @@ static void unlock_slow(struct rt_mutex *m)
 	held_remove(me, m);
 	waiter_remove(w);
 	next = w->task;
+	life = READ_ONCE(next->life);
 	next->blocked_on = NULL;
 	if (m->waiters)
 		held_add(next, m);
@@ -214,7 +216,7 @@ static void unlock_slow(struct rt_mutex *m)
 	adjust_chain(next);
 	__atomic_store_n(&w->granted, 1, __ATOMIC_RELEASE);
 	adjust_chain(me);
-	wake_up_process(next);
+	wake_up_life(next, life); /* it may have seen that, and have ended */
 	pi_lock_give(flags);
 }
 

@@ -60,21 +60,26 @@ void sched_send(struct task *t, unsigned int cpu)
 		sched_take_over(cpu);
 }
 
+bool wake_up_life(struct task *t, u32 life)
+{
+	u64 was = __atomic_load_n(&t->state_and_life, __ATOMIC_SEQ_CST);
+	u32 state;
+
+	do {
+		state = (u32)was;
+		if (was >> 32 != life || state == TASK_TOKEN || state == TASK_DEAD)
+			return false;
+	} while (!__atomic_compare_exchange_n(&t->state_and_life, &was,
+					      (u64)life << 32 | (state == TASK_PARKED ? TASK_RUNNABLE : TASK_TOKEN),
+					      false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	if (state == TASK_PARKED)
+		sched_send(t, READ_ONCE(t->cpu));
+	return state == TASK_PARKED;
+}
+
 bool wake_up_process(struct task *t)
 {
-	u32 was = __atomic_load_n(&t->state, __ATOMIC_SEQ_CST);
-
-	for (;;) {
-		u32 new = was == TASK_PARKED ? TASK_RUNNABLE : TASK_TOKEN;
-
-		if (was == TASK_TOKEN || was == TASK_DEAD)
-			return false;
-		if (__atomic_compare_exchange_n(&t->state, &was, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-			break;
-	}
-	if (was == TASK_PARKED)
-		sched_send(t, READ_ONCE(t->cpu));
-	return was == TASK_PARKED;
+	return wake_up_life(t, READ_ONCE(t->life));
 }
 
 /* A CPU that is about to go is nobody's to go to, and keeps but who is bound to it. */

@@ -23,7 +23,13 @@ enum task_state {
 
 struct task {
 	u64 rsp;               /* its CPU: of its registers, while it does not run */
-	u32 state;             /* anyone, by compare-and-swap */
+	union {
+		struct {
+			u32 state; /* anyone, by compare-and-swap */
+			u32 life;  /* its maker: which thread it is of those that this slot has been */
+		};
+		u64 state_and_life;
+	};
 	u32 cpu;               /* where it is; changed by the CPU that sends it away */
 	s32 wanted;            /* anyone: where it is to be, or CPU_ANY */
 	u32 prio;              /* anyone: its own */
@@ -102,6 +108,9 @@ void sleepers_leave(struct rq *q);
 void rt_mutex_requeue(struct task *t);
 
 /* ---- sched.c ---- */
+/* wake_up_process for who may come when the thread has ended, and another is in its place: the
+ * life was read when it was sure to be there. Any context. */
+bool wake_up_life(struct task *t, u32 life);
 /* What it runs at has changed: its CPU looks. Any context. */
 void sched_priority_changed(const struct task *t);
 struct task *task_of_first(unsigned int cpu);

@@ -3,11 +3,13 @@
  *
  * Invariant: an entry is on its queue's list from wait_enter until somebody takes the
  * whole list; `queued` is set to 0 by that one, and is the last access to the entry,
- * which lies on the waiter's stack. A waiter looks at its condition after it is on the
- * list, and who makes it true takes the list after that (full barriers both): so one
- * of the two sees the other.
+ * which lies on the waiter's stack. The waiter may have been awake, and may end then; the
+ * thread that has its place is not to be woken (task.h, `life`). A waiter looks at its
+ * condition after it is on the list, and who makes it true takes the list after that (full
+ * barriers both): so one of the two sees the other.
  */
 #include <anyctx/wait.h>
+#include "kernel/task.h"
 
 #define ALL_DONE 0x80000000u
 
@@ -28,11 +30,12 @@ void wake_up_all(struct wait_queue_head *q)
 	n = llist_reverse_order(llist_del_all(&q->waiters));
 	while (n) {
 		struct wait_entry *w = container_of(n, struct wait_entry, node);
-		struct task *t = w->task; /* it stays, if the entry does not */
+		struct task *t = w->task; /* its memory stays, if neither entry nor thread does */
+		u32 life = READ_ONCE(t->life);
 
 		n = n->next;
 		__atomic_store_n(&w->queued, 0, __ATOMIC_RELEASE);
-		wake_up_process(t);
+		wake_up_life(t, life);
 	}
 	preempt_enable();
 }
