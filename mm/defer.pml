@@ -317,14 +317,14 @@ active proctype nmi()
 		atomic { before = level; level = 2 };
 		/* defer_free; if somebody waits, or the stack is full, the object goes into its
 		 * slab at once. */
-#if defined(BUG_NOT_CLOSED) || defined(BUG_BARRIER_COUNTS)
+#if defined(BUG_NOT_CLOSED) || defined(BUG_BARRIER_COUNTS) || defined(BUG_EMPTY_BY_COUNT)
 		tries = 0;
 #else
 		tries = waiters;
 #endif
 		if
 		:: atomic { !tries && top <= SLOTS ->
-#ifndef BUG_BARRIER_COUNTS
+#if !defined(BUG_BARRIER_COUNTS) && !defined(BUG_EMPTY_BY_COUNT)
 				assert(!closed);
 #endif
 				slot[top] = o; top++; object[o] = DEFERRED };
