@@ -186,22 +186,31 @@ static void *alloc_try(struct kmem_cache *s, gfp_t gfp, int nid)
 	return obj;
 }
 
+static __noinline void *alloc_last(struct kmem_cache *s, gfp_t gfp, int nid)
+{
+	void *obj = NULL;
+	bool got = true;
+
+	press_begin();
+	for (unsigned int i = 0; !obj && got && i < ALLOC_TRIES; i++) {
+		got = reclaim();
+		mm_point();
+		obj = alloc_try(s, gfp, nid);
+	}
+	if (!obj && reclaim_wait(gfp))
+		obj = alloc_try(s, gfp, nid);
+	press_end();
+	if (!obj)
+		count_failure();
+	return obj;
+}
+
 static __always_inline void *alloc_slow(struct kmem_cache *s, gfp_t gfp, int nid)
 {
 	void *obj = alloc_try(s, gfp, nid);
 
-	for (unsigned int i = 0; !obj && i < ALLOC_TRIES; i++) {
-		bool got = reclaim();
-
-		mm_point();
-		obj = alloc_try(s, gfp, nid);
-		if (!got)
-			break;
-	}
-	if (!obj && reclaim_wait(gfp))
-		obj = alloc_try(s, gfp, nid);
 	if (!obj)
-		count_failure();
+		obj = alloc_last(s, gfp, nid);
 	return obj;
 }
 

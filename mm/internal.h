@@ -693,11 +693,22 @@ void defer_settle(void);
 #define STACK_LOOK_TRIES 64 /* partial.c: walks over stacks that change */
 #define ASK_POLLS 20000000  /* reclaim.c: for answers; an emulated CPU may be put aside for long */
 
-extern volatile bool mm_tight; /* free memory is low: nobody caches; read by anyone at any time */
+/*
+ * Not 0: nobody caches. TIGHT_LOW, as free memory is low; and TIGHT_PRESSED times the calls
+ * that are at their last resort, and want to see all that is free. Changed by locked
+ * instructions, in any context; read by anyone at any time.
+ */
+#define TIGHT_LOW 1UL
+#define TIGHT_PRESSED 2UL
+extern volatile u64 mm_tight;
 extern u64 tight_low, tight_high; /* pages: enter below, leave above */
 void reclaim_init(void);
 /* Look at the free count; enter or leave tight mode. Any context. */
 void tight_check(void);
+/* Around the last resort of a call and its last look: others keep nothing meanwhile, so that
+ * they do not take it again before the look. Any context; whoever interrupts may do the same. */
+void press_begin(void);
+void press_end(void);
 /* All that this context can do to find memory; true if anything was given back. */
 bool reclaim(void);
 /* The same on all CPUs, waiting for them, if gfp and context allow it. */

@@ -232,6 +232,22 @@ static u64 take_any(int nid, unsigned int order, bool *left)
 	return pfn;
 }
 
+static u64 take_last(gfp_t gfp, int nid, unsigned int order, bool *left)
+{
+	u64 pfn = NO_PFN;
+	bool got = true;
+
+	press_begin();
+	for (unsigned int i = 0; pfn == NO_PFN && got && i < RECLAIM_TRIES; i++) {
+		got = reclaim();
+		pfn = take_any(nid, order, left);
+	}
+	if (pfn == NO_PFN && reclaim_wait(gfp))
+		pfn = take_any(nid, order, left);
+	press_end();
+	return pfn;
+}
+
 static __noinline u64 take_slow(gfp_t gfp, int nid, unsigned int order, bool local)
 {
 	int strict = gfp & __GFP_THISNODE ? nid : -1;
@@ -240,15 +256,8 @@ static __noinline u64 take_slow(gfp_t gfp, int nid, unsigned int order, bool loc
 
 	if (pfn == NO_PFN)
 		pfn = take_any(strict, order, &left);
-	for (unsigned int i = 0; pfn == NO_PFN && i < RECLAIM_TRIES; i++) {
-		bool got = reclaim();
-
-		pfn = take_any(strict, order, &left);
-		if (!got)
-			break;
-	}
-	if (pfn == NO_PFN && reclaim_wait(gfp))
-		pfn = take_any(strict, order, &left);
+	if (pfn == NO_PFN)
+		pfn = take_last(gfp, strict, order, &left);
 	if (pfn == NO_PFN && left)
 		this_cpu_add64(mm_fail_counts.spurious, 1);
 	return pfn;

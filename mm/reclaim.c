@@ -6,7 +6,9 @@
  * flush, and until free pages rise above tight_high nobody caches anything. So
  * when memory really ends, all that is free is in the free map or in a slab's
  * state word, where any call in any context reaches it.
- * Fault injection (fail.h) has the mode go on whatever is free.
+ * It is on as well, whatever is free, while any call is at its last resort: what that one wants
+ * may have ended alone, the memory of a node or blocks of a size. And fault injection (fail.h)
+ * has it go on.
  *
  * mm_tight is a hint: those who cache look again after they have cached
  * something, and take it back if the mode has changed.
@@ -24,7 +26,7 @@
 #include <arch/cpu.h>
 #include <arch/irq.h>
 
-volatile bool mm_tight;
+volatile u64 mm_tight;
 u64 tight_low, tight_high; /* pages */
 
 void reclaim_init(void)
@@ -45,12 +47,24 @@ void tight_check(void)
 {
 	s64 nr_free = (s64)nr_free_pages();
 
-	if (!mm_tight && (nr_free < (s64)tight_low || fail_keep_none)) {
-		__atomic_store_n(&mm_tight, true, __ATOMIC_SEQ_CST);
+	if (!(mm_tight & TIGHT_LOW) && (nr_free < (s64)tight_low || fail_keep_none)) {
+		__atomic_fetch_or(&mm_tight, TIGHT_LOW, __ATOMIC_SEQ_CST);
 		defer_kick_all();
-	} else if (mm_tight && nr_free > (s64)tight_high && !fail_keep_none) {
-		__atomic_store_n(&mm_tight, false, __ATOMIC_SEQ_CST);
+	} else if (mm_tight & TIGHT_LOW && nr_free > (s64)tight_high && !fail_keep_none) {
+		__atomic_fetch_and(&mm_tight, ~TIGHT_LOW, __ATOMIC_SEQ_CST);
 	}
+}
+
+void press_begin(void)
+{
+	if (!__atomic_fetch_add(&mm_tight, TIGHT_PRESSED, __ATOMIC_SEQ_CST))
+		defer_kick_all();
+}
+
+/* With the last one the mode is over by that, unless free memory is low. */
+void press_end(void)
+{
+	__atomic_fetch_sub(&mm_tight, TIGHT_PRESSED, __ATOMIC_SEQ_CST);
 }
 
 u64 flush_cpu(void)
@@ -171,9 +185,6 @@ bool reclaim(void)
 
 	rcu_hurry(typesafe_waits());
 	got = flush_cpu();
-
-	if (!mm_tight)
-		defer_kick_all();
 	got += reclaim_others();
 	got += rcu_flush_here(); /* the others may have been waited for */
 	return got + trim_all() > 0;
