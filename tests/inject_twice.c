@@ -292,5 +292,6 @@ static void flush_nested(void *unused)
 }
 
 TWICE(looked_for, "a double free of an object that is moved into its slab while it is looked for",
-      sweep_with(&(struct interrupted){ .state = in_magazine, .run = free_victim, .settle = was_reported },
+      sweep_with(&(struct interrupted){ .state = in_magazine, .run = free_victim, .settle = was_reported,
+					.stride = CONFIG_KASAN ? 100 : 1 }, /* there the shadow tells, and a report is long */
 		 &(struct nested_call){ "flushed", flush_nested }, 1);)
