@@ -22,6 +22,18 @@ static struct {
 	u32 stop, stopped, end;
 } busy;
 
+/* One of its node, for CPU 0: when the CPU at work has all that it could take again since the
+ * last one, and so is not in the middle of that (design.md, "What NULL means"). */
+static void *one(gfp_t gfp, int nid);
+static void *one_of_its_node(void)
+{
+	u64 rounds = READ_ONCE(busy.rounds);
+
+	while (READ_ONCE(busy.rounds) < rounds + 2)
+		cpu_relax();
+	return one(__GFP_THISNODE, busy.nid);
+}
+
 static void *one(gfp_t gfp, int nid)
 {
 	struct page *page;
@@ -114,13 +126,16 @@ static void add(void **p)
 	chain = p;
 }
 
-static void take_blocks(unsigned int least)
+static void take_blocks(void)
 {
 	struct page *page;
+	void *p;
 
-	for (unsigned int order = NR_ORDERS; order-- > least;)
+	for (unsigned int order = NR_ORDERS; --order;)
 		while ((page = alloc_pages_nolock(__GFP_THISNODE | __GFP_NOWARN, busy.nid, order)))
 			add(page_address(page));
+	while (!busy.cache && (p = one_of_its_node()))
+		add(p);
 }
 
 /* Those that were taken last. */
@@ -143,7 +158,7 @@ TEST(numa, strict_busy,
 	if (!needs_private_pages())
 		return;
 	for (unsigned int i = 0; i < TIMES && begin(NULL); i++) {
-		take_blocks(0);
+		take_blocks();
 		stop();
 		EXPECT_EQ(page_private(busy.cpu), 0);
 		EXPECT(!page_find_free(0, busy.nid));
@@ -171,7 +186,7 @@ static void *last_object(void)
 	void *p;
 
 	do
-		p = one(__GFP_THISNODE, busy.nid);
+		p = one_of_its_node();
 	while (!p && hands_open_on(busy.cpu));
 	return p;
 }
@@ -185,7 +200,7 @@ TEST(numa, strict_busy_objects, "so is the last object of a node")
 	REQUIRE(s != NULL);
 	test_frees_at_once();
 	if (needs_magazines_of(s) && begin(s)) {
-		take_blocks(0);
+		take_blocks();
 		for (; (p = last_object()); n++)
 			add(p);
 		stop();
