@@ -149,7 +149,7 @@ static void give(u64 n)
 	}
 }
 
-#define TIMES 32
+#define TIMES 96
 #define AGAIN 64 /* pages, for the next time */
 
 TEST(numa, strict_busy,
