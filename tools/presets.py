@@ -25,8 +25,8 @@ def no_cx16(smp):
 
 
 def memoryless(smp):
-    """Two nodes; the last CPU's has no memory."""
-    return {"NUMA": {1: "0: :512M", 2: "0:512M 1:"}.get(smp, f"0-{smp - 2}:512M {smp - 1}:")}
+    """Nodes, of which the last CPU's has no memory; for one CPU two others."""
+    return {"NUMA": {1: "0: :256M :256M", 2: "0:512M 1:"}.get(smp, f"0-{smp - 2}:512M {smp - 1}:")}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ PRESETS = (
     Preset("up", config="up", sweep="full", cpus=1),
     Preset("no-cx16", machine=no_cx16),
     Preset("memcg", tests="matrix_memcg.*", sweep="inject.memcg*", slow=2),
-    Preset("numa", machine=memoryless),
+    Preset("numa", machine=memoryless, sweep="inject.node*,inject.alloc_node inject_full=1"),
 )
 
 

@@ -335,7 +335,7 @@ LONGEST = "test=cmdline.* seconds=" + "0" * (2047 - len("test=cmdline.* seconds=
 DISTANCES = [[10, 15, 20, 40], [15, 10, 30, 22], [20, 30, 10, 25], [40, 22, 25, 10]]
 DIST_ARGS = ",".join(str(d) for row in DISTANCES for d in row)
 DIST_QEMU = " ".join(f"-numa dist,src={a},dst={b},val={DISTANCES[a][b]}" for a in range(4) for b in range(4) if a != b)
-NODES = "test=numa.*,args.*,oom.*,oom_others.*"
+NODES = "test=numa.*,args.*,oom.*,oom_others.*,inject.node*"
 
 
 # The sweeps go the same way there, and the watchdog waits the same time; --long runs all.
