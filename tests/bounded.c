@@ -28,14 +28,9 @@ static bool begin(unsigned int n)
 {
 	test_frees_at_once();
 	cache = kmem_cache_create("bounded", SIZE, 0, 0, NULL);
-	if (!cache || cache->limit + n > ARRAY_SIZE(objs))
+	nr = cache ? take_beyond_magazine(cache, objs, ARRAY_SIZE(objs), n) : 0;
+	if (!nr)
 		return false;
-	for (nr = 0; nr < cache->limit + n; nr++) {
-		objs[nr] = kmem_cache_alloc(cache, GFP_KERNEL);
-		if (!objs[nr])
-			return false;
-	}
-	kmem_cache_shrink(cache);
 	while (nr > n)
 		kmem_cache_free(cache, objs[--nr]);
 	return magazine_count(cache, 0) == cache->limit;

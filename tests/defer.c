@@ -24,16 +24,8 @@ static bool begin(unsigned int over)
 {
 	test_frees_at_once();
 	cache = kmem_cache_create("defer", 72, 0, 0, NULL);
-	if (!cache || cache->limit + over > MAX_OBJS)
-		return false;
-	nr = cache->limit + over;
-	for (unsigned int i = 0; i < nr; i++) {
-		objs[i] = kmem_cache_alloc(cache, GFP_KERNEL);
-		if (!objs[i])
-			return false;
-	}
-	kmem_cache_shrink(cache);
-	return true;
+	nr = cache ? take_beyond_magazine(cache, objs, MAX_OBJS, over) : 0;
+	return nr != 0;
 }
 
 static void end(void)

@@ -23,16 +23,8 @@ static bool begin(void)
 	other = num_online_cpus() - 1;
 	at = 0;
 	cache = kmem_cache_create("barrier", 72, 0, 0, NULL);
-	if (!cache)
-		return false;
-	nr = cache->limit + WAITING + NEW;
-	for (unsigned int i = 0; i < nr; i++) {
-		objs[i] = kmem_cache_alloc(cache, GFP_KERNEL);
-		if (!objs[i])
-			return false;
-	}
-	kmem_cache_shrink(cache);
-	return true;
+	nr = cache ? take_beyond_magazine(cache, objs, ARRAY_SIZE(objs), WAITING + NEW) : 0;
+	return nr != 0;
 }
 
 static bool possible(void)

@@ -37,3 +37,18 @@ bool needs_private_pages(void)
 	test_skip("no pages private to a CPU");
 	return false;
 }
+
+unsigned int take_beyond_magazine(struct kmem_cache *s, void **objs, unsigned int room, unsigned int n)
+{
+	unsigned int all = s->limit + n;
+
+	if (all > room)
+		return 0;
+	for (unsigned int i = 0; i < all; i++) {
+		objs[i] = kmem_cache_alloc(s, GFP_KERNEL);
+		if (!objs[i])
+			return 0;
+	}
+	kmem_cache_shrink(s);
+	return all;
+}

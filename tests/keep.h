@@ -23,4 +23,8 @@ bool needs_undebugged(size_t size);
 /* Of single pages and small blocks. */
 bool needs_private_pages(void);
 
+/* Take as many objects of s as a magazine of it holds and n more into objs, which has room for
+ * `room`, and leave all magazines empty: how many; 0: there is no room, or no memory. */
+unsigned int take_beyond_magazine(struct kmem_cache *s, void **objs, unsigned int room, unsigned int n);
+
 #endif
