@@ -6,22 +6,10 @@
 #include "kernel/hooks.h"
 #include "mm/internal.h"
 #include "tests/badcall.h"
+#include "tests/nodes.h"
 #include "tests/test.h"
 
 /* ---- nodes ---- */
-
-static bool node_has_memory(int nid)
-{
-	for (u64 line = 0; line < nr_lines; line++)
-		if (line_node[line] == nid)
-			return true;
-	return false;
-}
-
-static int nid_of(const void *p)
-{
-	return page_to_nid(virt_to_page(p));
-}
 
 /* From this node if it has memory; else NULL if it must be, from another if not. */
 static void check_node(int nid, bool strict, void *p)

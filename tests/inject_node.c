@@ -7,6 +7,7 @@
 #include "mm/internal.h"
 #include "tests/inject_state.h"
 #include "tests/inject_sweep.h"
+#include "tests/nodes.h"
 #include "tests/test.h"
 
 static int away, bare; /* a node that is not this CPU's; one without memory, or -1 */
@@ -16,21 +17,12 @@ static unsigned int order;
 static void *obj;
 static struct page *page;
 
-static bool has_memory(int nid)
-{
-	struct page *p = alloc_pages_node(nid, GFP_KERNEL | __GFP_THISNODE, 0);
-
-	if (p)
-		free_pages(p, 0);
-	return p;
-}
-
 /* False: there are not two, and the case is skipped. */
 static bool find_nodes(void)
 {
 	away = bare = -1;
 	for (int nid = 0; nid < (int)num_nodes(); nid++)
-		if (!has_memory(nid))
+		if (!node_has_memory(nid))
 			bare = nid;
 		else if (nid != page_home_node())
 			away = nid;
@@ -55,7 +47,7 @@ static void alloc_block(void *unused)
 
 static bool right_node(const void *p)
 {
-	return !(how & __GFP_THISNODE) || page_to_nid(virt_to_page(p)) == whose;
+	return !(how & __GFP_THISNODE) || nid_of(p) == whose;
 }
 
 static bool settle_object(void)

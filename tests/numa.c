@@ -14,18 +14,11 @@
 #include "mm/mm.h"
 #include "mm/search.h"
 #include "kernel/run_in.h"
+#include "tests/nodes.h"
 #include "tests/test.h"
 
 static const char *distances_are = "";
 KPARAM_STR(distances_are, "distances_are", "for numa.distances: the distances of nodes, row by row");
-
-static bool node_has_memory(int nid)
-{
-	for (u64 line = 0; line < nr_lines; line++)
-		if (line_node[line] == nid)
-			return true;
-	return false;
-}
 
 static unsigned int nodes_with_memory(void)
 {
@@ -43,11 +36,6 @@ static bool two_nodes(void)
 		return true;
 	test_skip("needs two nodes with memory");
 	return false;
-}
-
-static int nid_of(const void *p)
-{
-	return page_to_nid(virt_to_page(p));
 }
 
 /* ---- distances ---- */
