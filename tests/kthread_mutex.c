@@ -5,10 +5,9 @@
 #include <anyctx/rtmutex.h>
 #include <anyctx/wait.h>
 #include <arch/cpu.h>
-#include <arch/debug.h>
-#include "kernel/hooks.h"
 #include "kernel/task.h"
 #include "kernel/tick.h"
+#include "tests/kthread_step.h"
 #include "tests/step.h"
 #include "tests/test.h"
 
@@ -229,24 +228,14 @@ TEST(rtmutex, chain, "priority goes down a chain of eight locks and threads, fol
 #define RAISE_POLLS 20000 /* the setter may have to wait for what is interrupted */
 
 static struct task *beginner;
-static u64 begin_steps, raise_at;
+static u64 raise_at;
 static u32 raise_now, raised, begin_go;
 
-static bool on_begin_step(struct regs *r, u64 dr6)
+static void wait_raised(void)
 {
-	if (!(dr6 & DR6_SINGLE_STEP))
-		return false;
-	arch_debug_undisturbed();
-	if (current_task() != beginner)
-		return true; /* in the middle of a switch */
-	if (++begin_steps == raise_at) {
-		__atomic_store_n(&raise_now, 1, __ATOMIC_RELEASE);
-		for (unsigned int i = 0; i < RAISE_POLLS && !__atomic_load_n(&raised, __ATOMIC_ACQUIRE); i++)
-			cpu_relax();
-	}
-	if (begin_steps >= raise_at)
-		r->rflags &= ~RFLAGS_TF;
-	return true;
+	__atomic_store_n(&raise_now, 1, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < RAISE_POLLS && !__atomic_load_n(&raised, __ATOMIC_ACQUIRE); i++)
+		cpu_relax();
 }
 
 static void lock_unlock(void *arg)
@@ -261,7 +250,7 @@ static int begin_to_wait(void *arg)
 	(void)arg;
 	while (!kthread_should_stop()) {
 		if (__atomic_load_n(&begin_go, __ATOMIC_ACQUIRE)) {
-			call_stepping(lock_unlock, NULL);
+			disturbed_at(raise_at, lock_unlock, wait_raised);
 			__atomic_store_n(&begin_go, 0, __ATOMIC_RELEASE);
 		}
 		yield();
@@ -277,7 +266,6 @@ static bool raised_behind(u64 n, u64 *missed)
 
 	sched_set_priority(beginner, LOW);
 	raise_now = raised = 0;
-	begin_steps = 0;
 	raise_at = n;
 	rt_mutex_lock(&mutex);
 	__atomic_store_n(&begin_go, 1, __ATOMIC_RELEASE);
@@ -311,11 +299,10 @@ TEST(rtmutex, raised_while_it_begins,
 	begin_go = 0;
 	beginner = kthread_run_on_cpu(begin_to_wait, NULL, 1, "beginner");
 	REQUIRE(beginner);
-	set_trap_hook(on_begin_step);
+	steps_begin();
 	while (raised_behind(n + 1, &missed))
 		n++;
-	set_trap_hook(NULL);
-	hook_sync();
+	steps_end();
 	kthread_stop(beginner);
 	test_note("%lu instructions", n);
 	EXPECT(n > 20);

@@ -10,42 +10,14 @@
 #include <anyctx/irq_work.h>
 #include <anyctx/kthread.h>
 #include <anyctx/rcupdate.h>
-#include <arch/debug.h>
 #include <arch/time.h>
-#include "kernel/hooks.h"
 #include "kernel/task.h"
+#include "tests/kthread_step.h"
 #include "tests/step.h"
 #include "tests/test.h"
 
 #define LIMIT_NS 1000000000UL /* what took that long would never have come */
 #define MOST 3000             /* instructions of a call */
-
-static struct task *stepped;
-static u64 steps, at;
-static void (*disturb)(void);
-
-static bool on_step(struct regs *r, u64 dr6)
-{
-	if (!(dr6 & DR6_SINGLE_STEP))
-		return false;
-	arch_debug_undisturbed();
-	if (current_task() != stepped)
-		return true; /* in the middle of a switch */
-	if (++steps == at)
-		disturb();
-	if (steps >= at)
-		r->rflags &= ~RFLAGS_TF;
-	return true;
-}
-
-/* True: fn has an instruction number `n`, behind which it was disturbed. */
-static bool disturbed_at(u64 n, void (*fn)(void *))
-{
-	steps = 0;
-	at = n;
-	call_stepping(fn, NULL);
-	return steps >= n;
-}
 
 static bool in_time(bool (*over)(void))
 {
@@ -122,11 +94,9 @@ static int step_all(void *arg)
 	u64 n = 0;
 
 	(void)arg;
-	stepped = current_task();
-	disturb = wake_waiter;
 	do {
 		EXPECT(in_time(call->over)); /* that of before */
-	} while (disturbed_at(++n, call->begin) && n < MOST);
+	} while (disturbed_at(++n, call->begin, wake_waiter) && n < MOST);
 	return (int)n;
 }
 
@@ -160,11 +130,10 @@ TEST(kthread, replaced_by_a_waiter,
 	if (!step_possible())
 		return;
 	init_irq_work(&work, no_work);
-	set_trap_hook(on_step);
+	steps_begin();
 	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++)
 		replaced_in(&calls[i]);
-	set_trap_hook(NULL);
-	hook_sync();
+	steps_end();
 	irq_work_sync(&work);
 }
 
@@ -205,7 +174,7 @@ static void wake_sleeper(void *arg)
 
 static void move_stepped(void)
 {
-	kthread_set_cpu(stepped, smp_processor_id() ? 0 : 1);
+	kthread_set_cpu(current_task(), smp_processor_id() ? 0 : 1);
 }
 
 static int wake_all(void *arg)
@@ -214,11 +183,9 @@ static int wake_all(void *arg)
 	bool more;
 
 	(void)arg;
-	stepped = current_task();
-	disturb = move_stepped;
 	do {
 		wake_ups = __atomic_load_n(&woken, __ATOMIC_ACQUIRE) + 1;
-		more = disturbed_at(++n, wake_sleeper);
+		more = disturbed_at(++n, wake_sleeper, move_stepped);
 		if (!in_time(sleeper_woke)) {
 			lost++;
 			wake_up_process(sleeper);
@@ -250,11 +217,10 @@ TEST(kthread, moved_while_it_wakes,
 	REQUIRE(sleeper && spinner && t);
 	sched_set_priority(sleeper, PRIO_HIGHEST);
 	kthread_set_cpu(t, 0);
-	set_trap_hook(on_step);
+	steps_begin();
 	wake_up_process(t);
 	n = kthread_join(t);
-	set_trap_hook(NULL);
-	hook_sync();
+	steps_end();
 	WRITE_ONCE(stop, true);
 	kthread_join(spinner);
 	kthread_stop(sleeper);
